@@ -1,0 +1,1 @@
+"""Pydantic models of every event and API body: the one source of `schemas/`."""

@@ -1,0 +1,1 @@
+"""The trade itself: money, cards, authorizations, postings. Standard library only, pure and synchronous."""
