@@ -7,8 +7,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What a function or the command line needs to know of its surroundings. Terraform sets these on functions;
-    the command line reads them from Terraform's outputs (`postrail.cli.graph`)."""
+    """What a function or the command line needs to know of its surroundings.
+
+    Terraform sets these on functions; the command line reads them from Terraform's outputs (`postrail.cli.graph`).
+    """
 
     model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
 
@@ -21,9 +23,13 @@ class Settings(BaseSettings):
     reference_table: str = ""
     reference_cache_seconds: int = Field(default=60, ge=0)
     velocity_table: str = ""
-    ledger_secret_arn: str = Field(default="", description="secret whose JSON carries host, port, dbname, username, password")
+    ledger_secret_arn: str = Field(
+        default="", description="secret whose JSON carries host, port, dbname, username, password"
+    )
     ledger_dsn: str = Field(default="", description="overrides the secret; for the command line and tests")
-    rules_file: Path | None = Field(default=None, description="default: rules/issuer-default.yaml in the config directory")
+    rules_file: Path | None = Field(
+        default=None, description="default: rules/issuer-default.yaml of the config"
+    )
     config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
     posting_input_format: str = Field(default="json", pattern="^(json|fixed_width)$")
     sequence_timeout_seconds: int = Field(default=900, ge=1)

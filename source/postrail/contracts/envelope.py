@@ -1,6 +1,7 @@
 """Making events: metadata that says who, when and because of what."""
 
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 from postrail.contracts.events import Event, EventData, Hop, Metadata
 from postrail.domain.card import find_clear_pans
@@ -8,6 +9,13 @@ from postrail.domain.errors import Permanent, ReasonCode
 from postrail.ports import Clock, IdSource
 
 D = TypeVar("D", bound=EventData)
+
+
+@cache
+def event_class(data_class: type[D]) -> type[Event[D]]:
+    """`Event` for one kind of data; pydantic builds each such class once."""
+    parametrized: Any = Event
+    return parametrized[data_class]  # type: ignore[no-any-return]
 
 
 def start_event(data: D, *, correlation_id: str, producer: str, clock: Clock, ids: IdSource) -> Event[D]:
@@ -19,12 +27,10 @@ def start_event(data: D, *, correlation_id: str, producer: str, clock: Clock, id
         occurred_at=clock.now(),
         producer=producer,
     )
-    return Event[type(data)](metadata=metadata, data=data)  # type: ignore[misc]
+    return event_class(type(data))(metadata=metadata, data=data)
 
 
-def next_event(
-    cause: Metadata, cause_type: str, data: D, *, producer: str, clock: Clock, ids: IdSource
-) -> Event[D]:
+def next_event(cause: Metadata, cause_type: str, data: D, *, producer: str, clock: Clock, ids: IdSource) -> Event[D]:
     """The event that follows `cause`; its trail is the cause's trail with the cause itself added."""
     metadata = Metadata.model_construct(
         event_id=ids.new_id("evt"),
@@ -36,7 +42,7 @@ def next_event(
         producer=producer,
         trail=(*cause.trail, Hop.model_construct(type=cause_type, event_id=cause.event_id, at=cause.occurred_at)),
     )
-    return Event[type(data)].model_construct(metadata=metadata, data=data)  # type: ignore[misc]
+    return event_class(type(data)).model_construct(metadata=metadata, data=data)
 
 
 def refuse_clear_pans(text: str) -> None:

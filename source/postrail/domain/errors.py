@@ -49,11 +49,11 @@ class PostrailError(Exception):
     """Base of all errors that Postrail raises itself."""
 
 
-class Retryable(PostrailError):  # noqa: N818 - the name says what the caller may do
+class Retryable(PostrailError):
     """The same call may succeed later; the input is not at fault."""
 
 
-class Permanent(PostrailError):  # noqa: N818 - the name says what the caller may do
+class Permanent(PostrailError):
     """The input will never be accepted. Carries the reason code that ends up on the dead letter."""
 
     def __init__(self, reason: ReasonCode, detail: str) -> None:

@@ -1,0 +1,74 @@
+# Everything a developer does. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+EMULATOR ?= ministack
+ENV ?= dev
+VENV := .venv
+BIN := $(VENV)/bin
+LOCAL := PYTHONPATH=localstack $(BIN)/python -m local_cloud
+
+.PHONY: help setup local down status check test unit e2e schemas fmt lock package plan deploy destroy bench clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Make the environment from the lock file
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Postrail needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "python -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing the locked packages into $(VENV) ..."
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock; \
+	else \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; \
+	fi
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	else uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; fi
+	@touch $@
+
+local: setup ## Deploy the whole graph on this machine and send 200 payments through it
+	@$(LOCAL) up --emulator $(EMULATOR)
+	@$(BIN)/postrail inject --count 200 --seed 1 --duplicates 0.1 --malformed 0.02 --via table --wait
+	@$(BIN)/postrail ledger verify
+
+down: ## Stop and remove everything that `make local` started
+	@if [ -x $(BIN)/python ]; then $(LOCAL) down; else echo "nothing to stop: there is no $(VENV) here"; fi
+
+status: ## Say what runs here
+	@if [ -x $(BIN)/python ]; then $(LOCAL) status; else echo "nothing runs: there is no $(VENV) here"; fi
+
+check: setup ## Lint, types, architecture, schema drift, Terraform fmt, validate and test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/postrail schemas generate --check
+	$(BIN)/postrail rules test
+	$(LOCAL) terraform-check
+
+test: setup ## Run all tests: unit, contract, integration, end to end
+	$(BIN)/pytest
+
+unit: setup ## Run the tests that need neither Terraform nor the emulator
+	$(BIN)/pytest tests/unit tests/contract
+
+e2e: setup ## Run the end-to-end tests alone
+	$(BIN)/pytest tests/e2e
+
+schemas: setup ## Write schemas/ anew from the contracts
+	$(BIN)/postrail schemas generate
+
+fmt: setup ## Format Python and Terraform
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(LOCAL) terraform fmt -recursive terraform
+
+lock: ## Resolve the lock files anew (needs uv)
+	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --no-header -o requirements.lock
+	uv pip compile pyproject.toml -q --universal --generate-hashes --no-header -o requirements-lambda.lock
