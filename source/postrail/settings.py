@@ -44,3 +44,15 @@ class Settings(BaseSettings):
             if candidate.is_dir():
                 return candidate
         return package.parent / "config"
+
+
+class CommandLineSettings(BaseSettings):
+    """Where the `postrail` command finds the graph it works with."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
+
+    local_dir: Path = Field(default=Path(".local"), description="state of the local cloud; has outputs.json, cloud.json")
+    outputs: Path | None = Field(
+        default=None, description="`terraform output -json` of a graph in a real account; then local_dir is not read"
+    )
+    ledger_dsn: str = Field(default="", description="overrides the ledger's secret and the local cloud's own DSN")
