@@ -17,11 +17,11 @@ from typing import Any, Final
 from postrail.contracts.payment import Authorization, Card, Enrichment, EntryMode, Merchant
 from postrail.domain.iso3166 import country_by_alpha2
 from postrail.domain.iso4217 import currency_by_code
+from postrail.iso20022.cain_layout import ROOT
 
 Message = dict[str, Any]
 """A message or a part of it, keyed by short element names."""
 
-ROOT: Final = "AuthstnInitn"
 _PROTOCOL_VERSION: Final = "5.0"
 _INITIATING_PARTY: Final = "POSTRAIL"
 
