@@ -1,11 +1,12 @@
 """What can go wrong, as values and as exceptions.
 
 PostrailError
-├── Retryable   the same input may work later: throttled, connection cut, deadlock
-└── Permanent   the same input will never work: malformed, unknown currency, clear PAN
+├── Retryable      the same input may work later: throttled, connection cut, deadlock
+├── Permanent      the same input will never work: malformed, unknown currency, clear PAN
+└── ConfigInvalid  a configuration file is wrong: no input can work until somebody corrects it
 
 A business refusal is no exception: it is a value that carries a `ReasonCode`. Queues, Step Functions and
-dead-letter handling key on these two classes and on the reason code, never on a message text.
+dead-letter handling key on the first two classes and on the reason code, never on a message text.
 """
 
 from enum import StrEnum
@@ -60,3 +61,7 @@ class Permanent(PostrailError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class ConfigInvalid(PostrailError):  # noqa: N818 - the name says what is wrong
+    """A configuration file cannot be used. The message names the file and the place in it."""
