@@ -8,6 +8,7 @@ from decimal import (
     ROUND_HALF_DOWN,
     ROUND_HALF_EVEN,
     ROUND_HALF_UP,
+    Context,
     Decimal,
 )
 from enum import StrEnum
@@ -18,6 +19,8 @@ AMOUNT_MINOR_MAX = 999_999_999_999
 """Largest amount of one payment: DE 4 is n12 (ISO 8583:1993)."""
 
 _UNIT = Decimal(1)
+# The default context keeps 28 digits; an amount times a long rate has more, and would be rounded twice.
+_EXACT = Context(prec=120)
 
 
 class Rounding(StrEnum):
@@ -62,7 +65,7 @@ class Money:
 
     def to_decimal(self) -> Decimal:
         """The amount in major units, exact: Money(2550, "EUR") is Decimal("25.50")."""
-        return Decimal(self.amount_minor).scaleb(-currency_by_code(self.currency).exponent)
+        return Decimal(self.amount_minor).scaleb(-currency_by_code(self.currency).exponent, context=_EXACT)
 
     def __str__(self) -> str:
         return f"{self.to_decimal()} {self.currency}"
@@ -70,7 +73,7 @@ class Money:
 
 def round_minor(amount: Decimal, rounding: Rounding) -> int:
     """A decimal count of minor units to whole ones, by the named rounding."""
-    return int(amount.quantize(_UNIT, rounding=rounding.value))
+    return int(amount.quantize(_UNIT, rounding=rounding.value, context=_EXACT))
 
 
 def convert(money: Money, to_currency: str, rate: Decimal, rounding: Rounding) -> Money:
@@ -80,5 +83,5 @@ def convert(money: Money, to_currency: str, rate: Decimal, rounding: Rounding) -
     """
     exponent_from = currency_by_code(money.currency).exponent
     exponent_to = currency_by_code(to_currency).exponent
-    minor = Decimal(money.amount_minor) * rate
-    return Money(round_minor(minor.scaleb(exponent_to - exponent_from), rounding), to_currency)
+    minor = _EXACT.multiply(Decimal(money.amount_minor), rate)
+    return Money(round_minor(minor.scaleb(exponent_to - exponent_from, context=_EXACT), rounding), to_currency)
