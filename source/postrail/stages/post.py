@@ -1,0 +1,204 @@
+"""post: the posting engine. Gathers the parts of each sequence, and posts a complete one whole, in one transaction.
+
+Parts come in any order and more than once; the ledger keeps them until a sequence is complete. Everything that one
+call does (parts kept, payments posted, events for the outbox) is one ledger transaction: all of it stays, or none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from postrail.contracts.envelope import next_event
+from postrail.contracts.events import (
+    Event,
+    EventData,
+    Metadata,
+    PaymentApproved,
+    PaymentPosted,
+    PaymentPostingFailed,
+    PostingRequested,
+)
+from postrail.contracts.payment import LegData
+from postrail.domain.errors import Permanent, ReasonCode
+from postrail.domain.posting import Leg, Posting, check_balanced, missing_indexes
+from postrail.ports import (
+    Clock,
+    CompleteSequence,
+    IdSource,
+    Ledger,
+    LedgerSession,
+    PostingInputFormat,
+    PostingOrder,
+    PostResult,
+    PostStatus,
+)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REASON_CHARS_MAX: Final = 140
+
+
+@dataclass(frozen=True, slots=True)
+class PostReport:
+    """What became of the sequences that a batch of parts belonged to.
+
+    `waiting` are those which this batch neither completed nor broke: parts are missing, or the sequence was closed
+    before and the part came again. `events` are in the outbox and leave because the transaction has committed.
+    """
+
+    posted: tuple[PostResult, ...]
+    refused: tuple[PostResult, ...]
+    waiting: tuple[str, ...]
+    events: tuple[Event[Any], ...]
+
+
+def post(
+    parts: Sequence[Event[PostingRequested]],
+    *,
+    ledger: Ledger,
+    input_format: PostingInputFormat,
+    clock: Clock,
+    ids: IdSource,
+    producer: str = "post",
+) -> PostReport:
+    """Take the parts in and post every sequence that is now complete, in one ledger transaction.
+
+    A sequence that contradicts itself or that the ledger refuses is closed with a reason and a PaymentPostingFailed;
+    its neighbours are posted. Raises Retryable when the transaction as a whole failed: nothing was kept then, and
+    the same parts can be given again.
+    """
+    engine = _Engine(parts, input_format, clock, ids, producer)
+    with ledger.session() as session:
+        engine.run(session)
+    return engine.report()
+
+
+class _Engine:
+    """One batch of parts on its way through one ledger session."""
+
+    def __init__(
+        self,
+        parts: Sequence[Event[PostingRequested]],
+        input_format: PostingInputFormat,
+        clock: Clock,
+        ids: IdSource,
+        producer: str,
+    ) -> None:
+        self._parts = parts
+        self._input_format = input_format
+        self._clock = clock
+        self._ids = ids
+        self._producer = producer
+        # The last part to arrive is what completed, or broke, a sequence: the cause of what follows.
+        self._cause = {part.data.sequence_id: part.metadata for part in parts}
+        self._posted: list[PostResult] = []
+        self._refused: list[PostResult] = []
+        self._events: list[Event[Any]] = []
+
+    def run(self, session: LedgerSession) -> None:
+        """Receive, assemble, post, and put what happened into the outbox."""
+        complete = session.receive_parts(self._parts)
+        for part in session.inconsistent():
+            self._fail(part.data, "", ReasonCode.SEQUENCE_INCONSISTENT, "a part contradicts its sequence")
+        orders = [order for sequence in complete if (order := self._assemble(sequence, session)) is not None]
+        for order, result in zip(orders, session.post(orders) if orders else [], strict=True):
+            self._settle(order, result)
+        if self._events:
+            session.enqueue(self._events)
+
+    def report(self) -> PostReport:
+        """What became of the batch's sequences."""
+        closed = {result.sequence_id for result in (*self._posted, *self._refused)}
+        waiting = tuple(sequence_id for sequence_id in self._cause if sequence_id not in closed)
+        return PostReport(tuple(self._posted), tuple(self._refused), waiting, tuple(self._events))
+
+    def _assemble(self, sequence: CompleteSequence, session: LedgerSession) -> PostingOrder | None:
+        """The order of a complete sequence; None when it was refused here."""
+        transaction_id = self._ids.new_id("txn")
+        try:
+            return _order(sequence, transaction_id, self._input_format)
+        except Permanent as refusal:
+            session.refuse(sequence.sequence_id, refusal.reason, refusal.detail)
+            self._fail(sequence.parts[0].data, transaction_id, refusal.reason, refusal.detail)
+            return None
+
+    def _settle(self, order: PostingOrder, result: PostResult) -> None:
+        first = order.booking.data
+        if result.status is not PostStatus.POSTED:
+            reason = result.reason or ReasonCode.POSTING_CONFLICT
+            self._fail(first, result.transaction_id, reason, result.detail or "the ledger refused the posting")
+            return
+        self._posted.append(result)
+        self._emit(
+            PaymentPosted.model_construct(
+                payment_id=order.posting.payment_id,
+                sequence_id=order.posting.sequence_id,
+                transaction_id=result.transaction_id,
+                payment_key=order.posting.payment_key,
+                legs=_leg_data(order),
+                posted_at=self._clock.now(),
+            ),
+            self._cause.get(result.sequence_id, order.booking.metadata),
+        )
+
+    def _fail(self, data: PostingRequested, transaction_id: str, reason: ReasonCode, detail: str) -> None:
+        self._refused.append(PostResult(data.sequence_id, PostStatus.REFUSED, transaction_id, reason, detail))
+        failed = PaymentPostingFailed(
+            payment_id=data.payment_id,
+            sequence_id=data.sequence_id,
+            payment_key=data.payment_key,
+            reason_code=reason,
+            reason=detail[:_REASON_CHARS_MAX],
+        )
+        self._emit(failed, self._cause[data.sequence_id])
+
+    def _emit(self, data: EventData, cause: Metadata) -> None:
+        cause_type = PostingRequested.detail_type()
+        self._events.append(
+            next_event(cause, cause_type, data, producer=self._producer, clock=self._clock, ids=self._ids)
+        )
+
+
+def _order(sequence: CompleteSequence, transaction_id: str, input_format: PostingInputFormat) -> PostingOrder:
+    """What the ledger is to post. Raises Permanent when the parts do not make up one balanced posting."""
+    parts = [part.data for part in sequence.parts]
+    booking = _check_sequence(parts)
+    legs = tuple(
+        Leg(leg.account_id, leg.direction, leg.amount_minor, leg.currency) for part in parts for leg in part.part.legs
+    )
+    check_balanced(legs)
+    posting = Posting(
+        transaction_id=transaction_id,
+        sequence_id=sequence.sequence_id,
+        payment_id=parts[0].payment_id,
+        payment_key=parts[0].payment_key,
+        fingerprint=parts[0].fingerprint,
+        legs=legs,
+        occurred_at_us=(booking.authorization.authorized_at - _EPOCH) // timedelta(microseconds=1),
+        description=booking.enrichment.description,
+    )
+    return PostingOrder(posting, input_format.build(posting, booking), input_format.name, sequence.parts[0])
+
+
+def _check_sequence(parts: Sequence[PostingRequested]) -> PaymentApproved:
+    """The booking that part 1 carries. Raises Permanent(SEQUENCE_INCONSISTENT) unless all parts are of one sequence."""
+    first = parts[0]
+    identity = (first.payment_id, first.payment_key, first.fingerprint, first.total)
+    if any((part.payment_id, part.payment_key, part.fingerprint, part.total) != identity for part in parts):
+        raise Permanent(ReasonCode.SEQUENCE_INCONSISTENT, "the parts disagree on payment, key, fingerprint or total")
+    indexes = [part.index for part in parts]
+    if indexes != list(range(1, first.total + 1)):
+        missing = missing_indexes(indexes, first.total)
+        raise Permanent(ReasonCode.SEQUENCE_INCONSISTENT, f"parts {indexes} of {first.total}: missing {missing}")
+    if first.booking is None or first.booking.authorization.payment_id != first.payment_id:
+        raise Permanent(ReasonCode.SEQUENCE_INCONSISTENT, "part 1 does not carry the approved payment")
+    return first.booking
+
+
+def _leg_data(order: PostingOrder) -> tuple[LegData, ...]:
+    return tuple(
+        LegData.model_construct(
+            account_id=leg.account_id, direction=leg.direction, amount_minor=leg.amount_minor, currency=leg.currency
+        )
+        for leg in order.posting.legs
+    )
