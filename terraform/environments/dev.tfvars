@@ -1,0 +1,19 @@
+# A development account. Copy, adapt, and give the password as TF_VAR_ledger_password.
+name_prefix = "postrail-dev"
+region      = "eu-west-2"
+
+# An existing PostgreSQL 15 or later, reachable from these subnets. From a VPC the functions also need a way to
+# EventBridge, SQS and Secrets Manager: a NAT gateway or interface endpoints.
+ledger = {
+  host               = "ledger.example.internal"
+  username           = "postrail"
+  subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
+  security_group_ids = ["sg-0123456789abcdef0"]
+}
+
+stages = {
+  record_outcome = { delivery = "batch", timeout_seconds = 120 }
+}
+
+tags                = { Environment = "dev" }
+deletion_protection = false

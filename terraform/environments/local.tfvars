@@ -1,0 +1,17 @@
+# One machine: MiniStack and a local PostgreSQL. The launcher gives ledger and ledger_password as TF_VAR_*.
+name_prefix = "postrail-local"
+region      = "eu-west-2"
+
+# What MiniStack lacks; README.md says how each shows.
+target = {
+  emulator           = true
+  pipes_run          = false
+  tracing            = false
+  dependencies_layer = false
+}
+
+# Each running copy of a function is a process here: 47 MB, and two processors share them all.
+maximum_concurrency = 2
+
+log_retention_days  = 1
+deletion_protection = false

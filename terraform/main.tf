@@ -1,0 +1,213 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  stage_defaults = {
+    delivery                = "near_realtime"
+    memory_mb               = 512
+    timeout_seconds         = 30
+    batching_window_seconds = null
+    maximum_concurrency     = null
+    reserved_concurrency    = -1
+  }
+
+  stages = {
+    for name in ["deduplicate", "standardise", "enrich", "apply_rules", "sequence_postings", "post", "record_outcome"] :
+    name => merge(
+      local.stage_defaults,
+      try(var.stages[name], {}),
+      { maximum_concurrency = coalesce(try(var.stages[name].maximum_concurrency, null), var.maximum_concurrency) },
+    )
+  }
+
+  zip_dir   = startswith(var.zip_dir, "/") ? var.zip_dir : "${path.root}/${var.zip_dir}"
+  layer_zip = "${local.zip_dir}/dependencies-layer.zip"
+
+  # Where this copy of Postrail lives; each module takes the part it needs.
+  place = {
+    name_prefix = var.name_prefix
+    partition   = data.aws_partition.current.partition
+    account_id  = data.aws_caller_identity.current.account_id
+    region      = var.region
+  }
+
+  platform = merge(local.place, {
+    events_key_arn     = module.security.key_arns.events
+    bus_name           = module.event_bus.name
+    undelivered_arn    = module.event_bus.undelivered.arn
+    zip_dir            = local.zip_dir
+    architecture       = var.architecture
+    layer_arns         = aws_lambda_layer_version.dependencies[*].arn
+    tracing            = var.target.tracing
+    log_level          = var.log_level
+    log_retention_days = var.log_retention_days
+    max_receive_count  = var.max_receive_count
+    # How long a rule keeps trying to reach its target before the event goes to the queue rules-undelivered.
+    delivery_retry = { age_seconds = 2 * 3600, attempts = 60 }
+  })
+
+  # With a customer's key DynamoDB acts in the name of its caller, who needs the key, but through DynamoDB alone.
+  tables_key = {
+    arn = module.security.key_arns.tables
+    statement = {
+      sid       = "UseTablesKey"
+      actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+      resources = [module.security.key_arns.tables]
+      condition = { StringEquals = { "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com" } }
+    }
+  }
+
+  publish = {
+    sid       = "Publish"
+    actions   = ["events:PutEvents"]
+    resources = [module.event_bus.arn]
+    condition = {}
+  }
+}
+
+module "security" {
+  source = "./modules/security"
+
+  platform            = local.place
+  deletion_protection = var.deletion_protection
+}
+
+module "event_bus" {
+  source = "./modules/event_bus"
+
+  platform               = local.place
+  events_key_arn         = module.security.key_arns.events
+  archive_retention_days = var.archive_retention_days
+}
+
+# The packages that the functions import. An emulator that runs functions in its own interpreter has them already, and
+# would trip over a layer built for another one.
+resource "aws_lambda_layer_version" "dependencies" {
+  count = var.target.dependencies_layer ? 1 : 0
+
+  layer_name               = "${var.name_prefix}-dependencies"
+  description              = "Third-party packages of Postrail's functions."
+  filename                 = local.layer_zip
+  source_code_hash         = fileexists(local.layer_zip) ? filebase64sha256(local.layer_zip) : null
+  compatible_runtimes      = ["python3.13"]
+  compatible_architectures = [var.architecture]
+}
+
+module "intake" {
+  source = "./modules/intake"
+
+  platform              = local.platform
+  settings              = local.stages.deduplicate
+  bus_arn               = module.event_bus.arn
+  tables_key            = local.tables_key
+  parked_key_arn        = module.security.key_arns.parked
+  parked_retention_days = var.parked_retention_days
+  dedup_window_hours    = var.dedup_window_hours
+  pipes_run             = var.target.pipes_run
+  deletion_protection   = var.deletion_protection
+}
+
+module "standardise" {
+  source = "./modules/stage"
+
+  platform     = local.platform
+  settings     = local.stages.standardise
+  name         = "standardise"
+  description  = "Turns an accepted payment into an ISO 20022 advice."
+  detail_types = ["PaymentAccepted"]
+  statements   = [local.publish]
+}
+
+module "reference" {
+  source = "./modules/table"
+
+  name                = "${var.name_prefix}-reference"
+  hash_key            = "pk"
+  key_arn             = module.security.key_arns.tables
+  deletion_protection = var.deletion_protection
+}
+
+module "enrich" {
+  source = "./modules/stage"
+
+  platform     = local.platform
+  settings     = local.stages.enrich
+  name         = "enrich"
+  description  = "Completes the advice with what the issuer knows."
+  detail_types = ["PaymentStandardised"]
+  environment  = { POSTRAIL_REFERENCE_TABLE = module.reference.name }
+
+  statements = [
+    {
+      sid       = "ReadReferenceData"
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      resources = [module.reference.arn]
+    },
+    local.tables_key.statement,
+    local.publish,
+  ]
+}
+
+module "rules_engine" {
+  source = "./modules/rules_engine"
+
+  platform            = local.platform
+  settings            = local.stages.apply_rules
+  bus_arn             = module.event_bus.arn
+  tables_key          = local.tables_key
+  pipes_run           = var.target.pipes_run
+  deletion_protection = var.deletion_protection
+}
+
+module "sequence_postings" {
+  source = "./modules/stage"
+
+  platform     = local.platform
+  settings     = local.stages.sequence_postings
+  name         = "sequence_postings"
+  description  = "Splits an approved payment into its postings."
+  detail_types = ["PaymentApproved"]
+  statements   = [local.publish]
+}
+
+module "ledger" {
+  source = "./modules/ledger"
+
+  platform            = local.platform
+  database            = var.ledger
+  password            = var.ledger_password
+  ledger_key_arn      = module.security.key_arns.ledger
+  deletion_protection = var.deletion_protection
+}
+
+module "posting" {
+  source = "./modules/posting"
+
+  platform                 = local.platform
+  settings                 = local.stages.post
+  bus_arn                  = module.event_bus.arn
+  ledger                   = module.ledger.access
+  posting_input_format     = var.posting_input_format
+  sequence_timeout_seconds = var.sequence_timeout_seconds
+}
+
+module "record_outcome" {
+  source = "./modules/stage"
+
+  platform     = local.platform
+  settings     = local.stages.record_outcome
+  name         = "record_outcome"
+  description  = "Keeps the outcome of payments that end outside the ledger."
+  detail_types = ["DuplicateParked", "PaymentReferred", "PaymentRejected"]
+  environment  = module.ledger.access.environment
+  statements   = module.ledger.access.statements
+  vpc          = module.ledger.access.vpc
+}
+
+module "notifications" {
+  source = "./modules/notifications"
+
+  platform     = local.platform
+  alert_emails = var.alert_emails
+}

@@ -1,0 +1,14 @@
+output "name" {
+  description = "Name of the function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "arn" {
+  description = "ARN of the function."
+  value       = aws_lambda_function.this.arn
+}
+
+output "code_hash" {
+  description = "Changes when the function's archive does."
+  value       = aws_lambda_function.this.source_code_hash
+}

@@ -1,0 +1,73 @@
+# The two doors and the one check: the table's stream through a Pipe, and PaymentAuthorized on the bus, both through the
+# function deduplicate.
+
+module "authorizations" {
+  source = "../table"
+
+  name                = "${var.platform.name_prefix}-authorizations"
+  hash_key            = "payment_id"
+  expires             = true
+  stream              = true
+  key_arn             = var.tables_key.arn
+  deletion_protection = var.deletion_protection
+}
+
+module "dedup" {
+  source = "../table"
+
+  name                = "${var.platform.name_prefix}-dedup"
+  hash_key            = "payment_key"
+  expires             = true
+  key_arn             = var.tables_key.arn
+  deletion_protection = var.deletion_protection
+}
+
+module "deduplicate" {
+  source = "../stage"
+
+  platform     = var.platform
+  settings     = var.settings
+  name         = "deduplicate"
+  description  = "Accepts the first sight of a payment and parks every other."
+  sources      = [] # the published door: producers use their own names
+  detail_types = ["PaymentAuthorized"]
+
+  environment = {
+    POSTRAIL_DEDUP_TABLE        = module.dedup.name
+    POSTRAIL_DEDUP_WINDOW_HOURS = tostring(var.dedup_window_hours)
+    POSTRAIL_PARKED_BUCKET      = aws_s3_bucket.parked.id
+  }
+
+  statements = [
+    {
+      # PartiQL statements have actions of their own; the store may use either way to claim a key.
+      sid = "ClaimPaymentKeys"
+      actions = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLSelect",
+        "dynamodb:PartiQLUpdate",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+      ]
+      resources = [module.dedup.arn]
+    },
+    var.tables_key.statement,
+    {
+      sid       = "ParkDuplicates"
+      actions   = ["s3:PutObject"]
+      resources = ["${aws_s3_bucket.parked.arn}/*"]
+    },
+    {
+      sid       = "UseParkedKey"
+      actions   = ["kms:GenerateDataKey"]
+      resources = [var.parked_key_arn]
+    },
+    {
+      sid       = "Publish"
+      actions   = ["events:PutEvents"]
+      resources = [var.bus_arn]
+    },
+  ]
+}

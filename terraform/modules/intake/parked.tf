@@ -1,0 +1,86 @@
+# Bucket names are unique in the whole world, hence the account in the name.
+resource "aws_s3_bucket" "parked" {
+  bucket        = "${var.platform.name_prefix}-parked-events-${var.platform.account_id}"
+  force_destroy = !var.deletion_protection
+}
+
+resource "aws_s3_bucket_public_access_block" "parked" {
+  bucket                  = aws_s3_bucket.parked.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "parked" {
+  bucket = aws_s3_bucket.parked.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_versioning" "parked" {
+  bucket = aws_s3_bucket.parked.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "parked" {
+  bucket = aws_s3_bucket.parked.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = var.parked_key_arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "parked" {
+  bucket = aws_s3_bucket.parked.id
+
+  rule {
+    id     = "retention"
+    status = "Enabled"
+
+    filter {}
+
+    expiration {
+      days = var.parked_retention_days
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 30
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.parked]
+}
+
+resource "aws_s3_bucket_policy" "parked" {
+  bucket = aws_s3_bucket.parked.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyOverTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*" # a denial must leave no gap
+      Resource  = [aws_s3_bucket.parked.arn, "${aws_s3_bucket.parked.arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+
+  # Both change the bucket's access rules, which S3 does not do at the same time.
+  depends_on = [aws_s3_bucket_public_access_block.parked]
+}

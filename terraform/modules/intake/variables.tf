@@ -1,0 +1,80 @@
+variable "platform" {
+  description = "Where this copy of Postrail lives, and what all its stages share."
+  type = object({
+    name_prefix        = string
+    partition          = string
+    account_id         = string
+    region             = string
+    events_key_arn     = string
+    bus_name           = string
+    undelivered_arn    = string
+    zip_dir            = string
+    architecture       = string
+    layer_arns         = list(string)
+    tracing            = bool
+    log_level          = string
+    log_retention_days = number
+    max_receive_count  = number
+    delivery_retry     = object({ age_seconds = number, attempts = number })
+  })
+}
+
+variable "settings" {
+  description = "How the stage gets its events and what its function may use. See `stages` of the root module."
+  type = object({
+    delivery                = string
+    memory_mb               = number
+    timeout_seconds         = number
+    batching_window_seconds = number
+    maximum_concurrency     = number
+    reserved_concurrency    = number
+  })
+
+  validation {
+    condition     = contains(["realtime", "near_realtime", "batch"], var.settings.delivery)
+    error_message = "delivery is realtime, near_realtime or batch."
+  }
+}
+
+variable "bus_arn" {
+  description = "ARN of the bus that gets accepted payments."
+  type        = string
+}
+
+variable "tables_key" {
+  description = "Key of the tables, and the statement that lets a function use it through DynamoDB."
+  type = object({
+    arn = string
+    statement = object({
+      sid       = string
+      actions   = list(string)
+      resources = list(string)
+      condition = map(map(string))
+    })
+  })
+}
+
+variable "pipes_run" {
+  description = "EventBridge Pipes exist and run at the target."
+  type        = bool
+}
+
+variable "deletion_protection" {
+  description = "Tables cannot be deleted, the bucket only when empty."
+  type        = bool
+}
+
+variable "parked_key_arn" {
+  description = "Key that encrypts parked events."
+  type        = string
+}
+
+variable "parked_retention_days" {
+  description = "How long parked events are kept, in days."
+  type        = number
+}
+
+variable "dedup_window_hours" {
+  description = "How long a payment key is remembered, in hours."
+  type        = number
+}

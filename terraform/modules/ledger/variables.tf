@@ -1,0 +1,44 @@
+variable "platform" {
+  description = "Where this copy of Postrail lives, and what all its functions share."
+  type = object({
+    name_prefix        = string
+    region             = string
+    events_key_arn     = string
+    bus_name           = string
+    zip_dir            = string
+    architecture       = string
+    layer_arns         = list(string)
+    tracing            = bool
+    log_level          = string
+    log_retention_days = number
+  })
+}
+
+variable "database" {
+  description = "See `ledger` of the root module."
+  type = object({
+    host               = string
+    port               = number
+    dbname             = string
+    username           = string
+    migrate            = bool
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+}
+
+variable "password" {
+  description = "Password of the ledger's user."
+  type        = string
+  sensitive   = true
+}
+
+variable "ledger_key_arn" {
+  description = "Key that encrypts the credentials."
+  type        = string
+}
+
+variable "deletion_protection" {
+  description = "The deleted secret can be restored for 30 days."
+  type        = bool
+}

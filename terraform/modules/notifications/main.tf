@@ -1,0 +1,81 @@
+# What people must look at goes to the topic `alerts`; `notifications` is for the messages that leave for account holders.
+
+locals {
+  topics = toset(["alerts", "notifications"])
+
+  # A conflict is alerted, a plain duplicate is everyday life: only the former's reason code matches.
+  alert_patterns = {
+    alerts           = { source = ["postrail"], detail-type = ["PaymentReferred", "PaymentPostingFailed", "PostingSequenceOverdue"] }
+    alerts-conflicts = { source = ["postrail"], detail-type = ["DuplicateParked"], detail = { data = { reason_code = ["CONFLICT"] } } }
+  }
+}
+
+resource "aws_sns_topic" "this" {
+  for_each = local.topics
+
+  name              = "${var.platform.name_prefix}-${each.key}"
+  kms_master_key_id = var.platform.events_key_arn
+}
+
+resource "aws_sns_topic_policy" "this" {
+  for_each = local.topics
+
+  arn = aws_sns_topic.this[each.key].arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid       = "OnlyOverTls"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.this[each.key].arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+      each.key != "alerts" ? [] : [{
+        Sid       = "OwnRules"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.this[each.key].arn
+        Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.alert : rule.arn] } }
+      }],
+    )
+  })
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.alert_emails
+
+  topic_arn = aws_sns_topic.this["alerts"].arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+resource "aws_cloudwatch_event_rule" "alert" {
+  for_each = local.alert_patterns
+
+  name           = "${var.platform.name_prefix}-${each.key}"
+  description    = "What people must look at."
+  event_bus_name = var.platform.bus_name
+  event_pattern  = jsonencode(each.value)
+}
+
+resource "aws_cloudwatch_event_target" "alert" {
+  for_each = local.alert_patterns
+
+  rule           = aws_cloudwatch_event_rule.alert[each.key].name
+  event_bus_name = var.platform.bus_name
+  target_id      = each.key
+  arn            = aws_sns_topic.this["alerts"].arn
+
+  dead_letter_config {
+    arn = var.platform.undelivered_arn
+  }
+
+  retry_policy {
+    maximum_event_age_in_seconds = var.platform.delivery_retry.age_seconds
+    maximum_retry_attempts       = var.platform.delivery_retry.attempts
+  }
+}

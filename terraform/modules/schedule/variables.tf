@@ -1,0 +1,57 @@
+variable "platform" {
+  description = "Where this copy of Postrail lives, and what all its functions share."
+  type = object({
+    name_prefix        = string
+    account_id         = string
+    events_key_arn     = string
+    bus_name           = string
+    zip_dir            = string
+    architecture       = string
+    layer_arns         = list(string)
+    tracing            = bool
+    log_level          = string
+    log_retention_days = number
+  })
+}
+
+variable "name" {
+  description = "Folder of the function under lambdas/. The resource name has hyphens instead of underscores."
+  type        = string
+}
+
+variable "description" {
+  description = "What the function does, in a sentence."
+  type        = string
+}
+
+variable "reserved_concurrency" {
+  description = "Copies that may run at once, set aside from the account's limit; -1: no limit of its own."
+  type        = number
+  default     = -1
+}
+
+variable "environment" {
+  description = "Settings of this function besides those that all have."
+  type        = map(string)
+  default     = {}
+}
+
+variable "statements" {
+  description = "What the function may do besides logging, tracing and keeping dead letters."
+  type = list(object({
+    sid       = string
+    actions   = list(string)
+    resources = list(string)
+    condition = optional(map(map(string)), {})
+  }))
+  default = []
+}
+
+variable "vpc" {
+  description = "Where the function gets its network interfaces; none: outside any VPC."
+  type = object({
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+  })
+  default = {}
+}

@@ -1,0 +1,49 @@
+# One key per class of data, so that the right to read one class never implies another.
+
+locals {
+  root_access = {
+    Sid       = "AccountDelegatesToIAM"
+    Effect    = "Allow"
+    Principal = { AWS = "arn:${var.platform.partition}:iam::${var.platform.account_id}:root" }
+    # A key policy that the account itself cannot change locks everybody out for ever: KMS's own default statement.
+    Action   = "kms:*"
+    Resource = "*"
+  }
+
+  # EventBridge encrypts what the bus stores, and writes to encrypted queues and topics, in its own name.
+  eventbridge_access = {
+    Sid       = "EventBridgeOfThisAccount"
+    Effect    = "Allow"
+    Principal = { Service = "events.amazonaws.com" }
+    Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+    Resource  = "*" # in a key policy: this key
+    Condition = { StringEquals = { "aws:SourceAccount" = var.platform.account_id } }
+  }
+
+  keys = {
+    events = "Postrail: bus, queues and topics"
+    tables = "Postrail: DynamoDB tables"
+    parked = "Postrail: parked events"
+    ledger = "Postrail: ledger credentials"
+  }
+}
+
+resource "aws_kms_key" "this" {
+  for_each = local.keys
+
+  description             = each.value
+  enable_key_rotation     = true
+  deletion_window_in_days = var.deletion_protection ? 30 : 7
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in [local.root_access, local.eventbridge_access] : statement if statement.Sid != "EventBridgeOfThisAccount" || each.key == "events"]
+  })
+}
+
+resource "aws_kms_alias" "this" {
+  for_each = local.keys
+
+  name          = "alias/${var.platform.name_prefix}-${each.key}"
+  target_key_id = aws_kms_key.this[each.key].key_id
+}

@@ -1,0 +1,92 @@
+# The command line, the pipe runner and the tests find the graph through these. Names and shapes are an interface.
+
+output "name_prefix" {
+  description = "Starts the name of every resource."
+  value       = var.name_prefix
+}
+
+output "region" {
+  description = "AWS region."
+  value       = var.region
+}
+
+output "bus_name" {
+  description = "Name of the bus `payments`."
+  value       = module.event_bus.name
+}
+
+output "bus_arn" {
+  description = "ARN of the bus `payments`."
+  value       = module.event_bus.arn
+}
+
+output "tables" {
+  description = "Tables by name: authorizations, dedup, reference, velocity."
+  value = merge(module.intake.tables, {
+    reference = { name = module.reference.name, arn = module.reference.arn, stream_arn = null }
+    velocity  = module.rules_engine.velocity
+  })
+}
+
+output "parked_bucket" {
+  description = "Name of the bucket of parked events."
+  value       = module.intake.parked_bucket
+}
+
+output "queues" {
+  description = "Queues by name, each with its dead-letter queue; name, url and arn are null with delivery realtime."
+  value       = local.queues
+}
+
+output "dead_letter_queues" {
+  description = "Every queue in which an event can end for people to look at."
+  value = merge(
+    { for name, queue in local.queues : name => { name = queue.dlq_name, url = queue.dlq_url, arn = queue.dlq_arn } },
+    { intake-pipe = module.intake.pipe_dead_letter_queue, rules-undelivered = module.event_bus.undelivered },
+  )
+}
+
+output "functions" {
+  description = "Functions by their folder under lambdas/."
+  value = merge(module.posting.functions, {
+    deduplicate       = module.intake.function
+    standardise       = module.standardise.function
+    enrich            = module.enrich.function
+    apply_rules       = module.rules_engine.function
+    sequence_postings = module.sequence_postings.function
+    record_outcome    = module.record_outcome.function
+    migrate_ledger    = module.ledger.function
+  })
+}
+
+output "state_machine_arn" {
+  description = "ARN of the rules engine."
+  value       = module.rules_engine.state_machine_arn
+}
+
+output "ledger_secret_arn" {
+  description = "ARN of the secret that leads to the ledger."
+  value       = module.ledger.secret_arn
+}
+
+output "topics" {
+  description = "Topic ARNs by name: alerts, notifications."
+  value       = module.notifications.topics
+}
+
+output "pipes" {
+  description = "Pipes as DescribePipe shows them. `managed` false: no pipe runs, a runner has to play it."
+  value       = merge(module.intake.pipes, module.rules_engine.pipes)
+}
+
+locals {
+  queues = {
+    deduplicate       = module.intake.queue
+    standardise       = module.standardise.queue
+    enrich            = module.enrich.queue
+    apply-rules       = module.rules_engine.queue
+    sequence-postings = module.sequence_postings.queue
+    posting           = module.posting.queue
+    record-outcome    = module.record_outcome.queue
+  }
+}

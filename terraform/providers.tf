@@ -1,0 +1,10 @@
+provider "aws" {
+  region = var.region
+
+  # An emulator has one host name for all buckets. Its address itself comes from AWS_ENDPOINT_URL.
+  s3_use_path_style = var.target.emulator
+
+  default_tags {
+    tags = merge({ Application = "postrail", Prefix = var.name_prefix, ManagedBy = "terraform" }, var.tags)
+  }
+}

@@ -1,0 +1,198 @@
+variable "name_prefix" {
+  description = "Starts the name of every resource, so that several copies fit into one account."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,24}$", var.name_prefix))
+    error_message = "Use 2 to 25 lower-case letters, digits and hyphens, starting with a letter."
+  }
+}
+
+variable "region" {
+  description = "AWS region."
+  type        = string
+  default     = "eu-west-2"
+}
+
+variable "tags" {
+  description = "Tags for every resource, besides Application, Prefix and ManagedBy."
+  type        = map(string)
+  default     = {}
+}
+
+variable "target" {
+  description = <<-EOT
+    What the target can do. The defaults describe a real AWS account; an emulator says what it lacks.
+    emulator: addressed by path-style S3; a real account is not.
+    pipes_run: EventBridge Pipes exist and run. When false no pipe is created; the output `pipes` still defines them.
+    tracing: X-Ray is available.
+    dependencies_layer: functions take their packages from build/dependencies-layer.zip.
+  EOT
+  type = object({
+    emulator           = optional(bool, false)
+    pipes_run          = optional(bool, true)
+    tracing            = optional(bool, true)
+    dependencies_layer = optional(bool, true)
+  })
+  default = {}
+}
+
+variable "zip_dir" {
+  description = "Folder of the function archives that lambdas/build.py makes. Relative paths start at the root module."
+  type        = string
+  default     = "../build"
+}
+
+variable "architecture" {
+  description = "Instruction set of the functions; the dependencies layer must be built for the same one."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Use arm64 or x86_64."
+  }
+}
+
+variable "log_level" {
+  description = "Lowest level that the functions log."
+  type        = string
+  default     = "INFO"
+}
+
+variable "log_retention_days" {
+  description = "How long log groups keep their events, in days."
+  type        = number
+  default     = 30
+}
+
+variable "archive_retention_days" {
+  description = "How long the bus archive can replay, in days."
+  type        = number
+  default     = 30
+}
+
+variable "parked_retention_days" {
+  description = "How long parked events are kept, in days."
+  type        = number
+  default     = 400
+}
+
+variable "dedup_window_hours" {
+  description = "How long a payment key is remembered by the duplicate check, in hours."
+  type        = number
+  default     = 72
+}
+
+variable "sequence_timeout_seconds" {
+  description = "After how many seconds an incomplete posting sequence counts as overdue."
+  type        = number
+  default     = 900
+}
+
+variable "posting_input_format" {
+  description = "The issuing bank's format of a posting input: json or fixed_width."
+  type        = string
+  default     = "json"
+
+  validation {
+    condition     = contains(["json", "fixed_width"], var.posting_input_format)
+    error_message = "Use json or fixed_width."
+  }
+}
+
+variable "maximum_concurrency" {
+  description = "How many copies of one function its queue may start at once, unless `stages` says otherwise. At least 2."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
+    error_message = "Lambda accepts 2 to 1000."
+  }
+}
+
+variable "max_receive_count" {
+  description = "How often a message is tried before it goes to its dead-letter queue."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.max_receive_count >= 2
+    error_message = "One failed attempt, a deployment for instance, must not dead-letter a payment: use 2 or more."
+  }
+}
+
+variable "stages" {
+  description = <<-EOT
+    Settings per stage: deduplicate, standardise, enrich, apply_rules, sequence_postings, post, record_outcome.
+    delivery: realtime (rule -> function), near_realtime (rule -> queue -> function in batches of 10) or
+    batch (rule -> queue -> function, every 1,000 messages or five minutes). `post` and `apply_rules` deviate, see README.
+  EOT
+  type = map(object({
+    delivery                = optional(string, "near_realtime")
+    memory_mb               = optional(number, 512)
+    timeout_seconds         = optional(number, 30)
+    batching_window_seconds = optional(number)
+    maximum_concurrency     = optional(number)
+    reserved_concurrency    = optional(number, -1)
+  }))
+  default = {}
+
+  validation {
+    condition = alltrue([for name in keys(var.stages) : contains(
+      ["deduplicate", "standardise", "enrich", "apply_rules", "sequence_postings", "post", "record_outcome"], name
+    )])
+    error_message = "Unknown stage."
+  }
+
+  validation {
+    condition     = alltrue([for stage in values(var.stages) : contains(["realtime", "near_realtime", "batch"], stage.delivery)])
+    error_message = "delivery is realtime, near_realtime or batch."
+  }
+
+  validation {
+    condition     = try(var.stages["post"].delivery, "near_realtime") != "realtime"
+    error_message = "Postings are always queued: the queue is what keeps them while the ledger is away."
+  }
+
+  validation {
+    condition     = alltrue([for stage in values(var.stages) : stage.timeout_seconds >= 1 && stage.timeout_seconds <= 900])
+    error_message = "A function runs for 1 to 900 seconds."
+  }
+}
+
+variable "ledger" {
+  description = <<-EOT
+    The PostgreSQL that holds the ledger, and how functions reach it.
+    migrate: Terraform invokes migrate_ledger whenever its code changes. Set false where somebody else migrates first.
+    subnet_ids, security_group_ids: where the functions that need the ledger get their network interfaces; none: no VPC.
+  EOT
+  type = object({
+    host               = string
+    port               = optional(number, 5432)
+    dbname             = optional(string, "ledger")
+    username           = string
+    migrate            = optional(bool, true)
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+  })
+}
+
+variable "ledger_password" {
+  description = "Password of the ledger's user. Give it as TF_VAR_ledger_password. It ends up in the state: keep that encrypted."
+  type        = string
+  sensitive   = true
+}
+
+variable "alert_emails" {
+  description = "Addresses that get the alerts. Each has to confirm its subscription."
+  type        = set(string)
+  default     = []
+}
+
+variable "deletion_protection" {
+  description = "Tables cannot be deleted, buckets only when empty, and the secret can be restored for 30 days."
+  type        = bool
+  default     = true
+}
