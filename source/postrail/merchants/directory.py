@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from postrail.contracts.payment import Merchant, MerchantDetails
+from postrail.domain.errors import ConfigInvalid
 from postrail.merchants.names import NameCleaner, NameRules
 
 UNCATEGORISED: Final = "Other merchants"
@@ -53,7 +54,7 @@ class MerchantDirectory:
 def load_merchants(reference_dir: Path) -> MerchantDirectory:
     """The directory made of `mcc.csv` and `merchant_names.yaml` in `reference_dir`.
 
-    Raises ValueError naming the file, and the line where there is one, when the data make no sense; OSError when a
+    Raises ConfigInvalid naming the file, and the line where there is one, when the data make no sense; OSError when a
     file cannot be read.
     """
     return MerchantDirectory(
@@ -71,7 +72,7 @@ def read_categories(path: Path) -> dict[str, str]:
     reader = csv.DictReader(_read_text(path).splitlines())
     if reader.fieldnames != ["mcc", "category"]:
         msg = f"{path}: the header must be mcc,category"
-        raise ValueError(msg)
+        raise ConfigInvalid(msg)
     for row in reader:
         code, category = (row["mcc"] or "").strip(), (row["category"] or "").strip()
         where = f"{path}, line {reader.line_num}"
@@ -79,12 +80,12 @@ def read_categories(path: Path) -> dict[str, str]:
         codes = _expand(first, last if dash else first, where)
         if not 0 < len(category) <= _CATEGORY_LENGTH_MAX or None in row:
             msg = f"{where}: a row has a code and a category of 1 to {_CATEGORY_LENGTH_MAX} characters"
-            raise ValueError(msg)
+            raise ConfigInvalid(msg)
         target = ranges if dash else singles
         twice = target.keys() & codes
         if twice:
             msg = f"{where}: {min(twice)} has a category already"
-            raise ValueError(msg)
+            raise ConfigInvalid(msg)
         target.update(dict.fromkeys(codes, category))
     return ranges | singles
 
@@ -95,7 +96,7 @@ def read_rules(path: Path) -> NameRules:
         data = _RulesFile.model_validate(yaml.safe_load(_read_text(path)))
     except (ValidationError, yaml.YAMLError) as error:
         msg = f"{path}: {error}"
-        raise ValueError(msg) from error
+        raise ConfigInvalid(msg) from error
     return NameRules(
         processors=frozenset(word.upper() for word in data.processors),
         store_words=frozenset(word.upper() for word in data.store_words),
@@ -124,20 +125,20 @@ def _read_text(path: Path) -> str:
         data = file.read(_FILE_BYTES_MAX + 1)
     if len(data) > _FILE_BYTES_MAX:
         msg = f"{path}: larger than {_FILE_BYTES_MAX} bytes"
-        raise ValueError(msg)
+        raise ConfigInvalid(msg)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         msg = f"{path}: not UTF-8"
-        raise ValueError(msg) from error
+        raise ConfigInvalid(msg) from error
 
 
 def _expand(first: str, last: str, where: str) -> list[str]:
     for code in (first, last):
         if len(code) != 4 or not (code.isascii() and code.isdigit()):
             msg = f"{where}: a merchant category code has four digits"
-            raise ValueError(msg)
+            raise ConfigInvalid(msg)
     if int(last) < int(first):
         msg = f"{where}: the range ends before it begins"
-        raise ValueError(msg)
+        raise ConfigInvalid(msg)
     return [f"{number:04}" for number in range(int(first), int(last) + 1)]
