@@ -69,9 +69,12 @@ class Database:
         """The database itself, or a new one for a DSN: adapters take either, and may share one."""
         return database if isinstance(database, Database) else cls(database)
 
-    def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """Run one statement and return its rows. Raises Retryable or Permanent."""
-        return self.run(lambda connection: connection.fetch(sql, *arguments))
+    def fetch(self, sql: str, *arguments: object, seconds_max: float | None = None) -> list[asyncpg.Record]:
+        """Run one statement and return its rows. Raises Retryable or Permanent.
+
+        `seconds_max` waits longer for the answer than the statement timeout asks for; the caller raises that too.
+        """
+        return self.run(lambda connection: connection.fetch(sql, *arguments, timeout=seconds_max))
 
     def fetch_one(self, sql: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of one statement."""

@@ -33,17 +33,13 @@ def add_to_outbox(
     details = [event_json(event) for event in events]
     payments = [event.metadata.payment_id for event in events]
     rows = database.fetch(_SQL["add"], payments, types, details, lease_seconds)
-    return [
-        OutboxRow(row["outbox_id"], type_, detail) for row, type_, detail in zip(rows, types, details, strict=True)
-    ]
+    return [OutboxRow(row["outbox_id"], type_, detail) for row, type_, detail in zip(rows, types, details, strict=True)]
 
 
 class PostgresOutbox:
     """Fills `ports.Outbox`. Rows are claimed with SKIP LOCKED: any number of relays may run at once."""
 
-    def __init__(
-        self, database: Database | str | Callable[[], str], *, lease_seconds: int = LEASE_SECONDS
-    ) -> None:
+    def __init__(self, database: Database | str | Callable[[], str], *, lease_seconds: int = LEASE_SECONDS) -> None:
         self._database = Database.of(database)
         self._lease_seconds = lease_seconds
 
