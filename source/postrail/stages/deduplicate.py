@@ -82,8 +82,7 @@ def deduplicate(candidates: Sequence[Candidate], *, store: DedupStore) -> list[P
     ]
     results = store.claim(claims)
     return [
-        _verdict(candidate, claim, result)
-        for candidate, claim, result in zip(candidates, claims, results, strict=True)
+        _verdict(candidate, claim, result) for candidate, claim, result in zip(candidates, claims, results, strict=True)
     ]
 
 

@@ -38,7 +38,9 @@ def follow_up(
     return next_event(cause, cause_type, data, producer=producer, clock=clock, ids=ids)
 
 
-def first_event(data: DataT, *, owner: str, caused_at: datetime, correlation_id: str, producer: str, clock: Clock) -> Event[DataT]:
+def first_event(
+    data: DataT, *, owner: str, caused_at: datetime, correlation_id: str, producer: str, clock: Clock
+) -> Event[DataT]:
     """The first event of a payment that came in without one (a row of the authorizations table).
 
     `owner` is the id of the record that brought it and takes the cause's place in the event's identity.

@@ -48,9 +48,7 @@ class EventBridgeBus:
             if attempt:
                 self._sleep(pause_s(attempt))
             runs = by_size([sizes[index] for index in waiting], count_max=ENTRIES_MAX, bytes_max=REQUEST_BYTES_MAX)
-            waiting = [
-                index for run in runs for index in self._put(entries, [waiting[position] for position in run])
-            ]
+            waiting = [index for run in runs for index in self._put(entries, [waiting[position] for position in run])]
         return sorted(too_large + waiting)
 
     def _put(self, entries: Sequence[tuple[str, str]], indexes: list[int]) -> list[int]:

@@ -26,9 +26,7 @@ _NOT_SQS: Final = re.compile("[^\\x09\\x0a\\x0d\\x20-\\ud7ff\\ue000-\\ufffd\\U00
 class DeadLetterQueue:
     """`ports.DeadLetters` over SQS."""
 
-    def __init__(
-        self, client: "SQSClient", queue_url: str, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, client: "SQSClient", queue_url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._queue_url = queue_url
         self._sleep = sleep
@@ -44,9 +42,7 @@ class DeadLetterQueue:
             if attempt:
                 self._sleep(pause_s(attempt))
             runs = by_size([sizes[index] for index in waiting], count_max=_MESSAGES_MAX, bytes_max=_REQUEST_BYTES_MAX)
-            waiting = [
-                index for run in runs for index in self._send([messages[waiting[position]] for position in run])
-            ]
+            waiting = [index for run in runs for index in self._send([messages[waiting[position]] for position in run])]
         if waiting:
             msg = f"sending dead letters: {len(waiting)} refused after {_ATTEMPTS_MAX} attempts"
             raise Retryable(msg)

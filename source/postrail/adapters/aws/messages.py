@@ -29,7 +29,7 @@ class Message:
     record: Mapping[str, Any] | None = None
 
 
-def messages_of(event: Any) -> tuple[Form, list[Message]]:  # noqa: ANN401 - whatever JSON Lambda was given
+def messages_of(event: Any) -> tuple[Form, list[Message]]:
     """The messages in a Lambda input. Never fails: what makes no sense is left for the stage to refuse."""
     if isinstance(event, list):
         return Form.LIST, [_message(item) for item in event]
@@ -38,7 +38,7 @@ def messages_of(event: Any) -> tuple[Form, list[Message]]:  # noqa: ANN401 - wha
     return Form.EVENT, [_message(event)]
 
 
-def _message(item: Any) -> Message:  # noqa: ANN401 - an element of the same
+def _message(item: Any) -> Message:
     if not isinstance(item, dict):
         return Message("", _text(item))
     body = item.get("body")
@@ -47,6 +47,6 @@ def _message(item: Any) -> Message:  # noqa: ANN401 - an element of the same
     return Message(str(item.get("eventID", "")), _text(item), item if "dynamodb" in item else None)
 
 
-def _text(item: Any) -> str:  # noqa: ANN401 - JSON
+def _text(item: Any) -> str:
     # The standard library's writer, because it takes everything that the runtime's reader gave, large integers too.
     return json.dumps(item, ensure_ascii=False, separators=(",", ":"))

@@ -89,7 +89,7 @@ class ReferenceTable:
         msg = f"reading reference data: keys unprocessed after {_ATTEMPTS_MAX} attempts"
         raise Retryable(msg)
 
-    def _remember(self, key: str, value: Any, now: float) -> None:  # noqa: ANN401 - whatever was read
+    def _remember(self, key: str, value: Any, now: float) -> None:
         lifetime = self._cache_seconds if value is not None else min(self._cache_seconds, _ABSENT_SECONDS_MAX)
         self._cache.pop(key, None)
         if len(self._cache) >= _CACHE_ENTRIES_MAX:

@@ -72,7 +72,7 @@ class StageHandler(Generic[ItemT]):
         self._telemetry = telemetry
         self._pipe_answer = pipe_answer
 
-    def handle(self, event: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    def handle(self, event: Any) -> Any:
         """Process a Lambda input and make its answer.
 
         Raises Retryable for a real-time event, or a list, of which something could not be processed now.
@@ -126,13 +126,13 @@ class StageHandler(Generic[ItemT]):
             self._telemetry.broken(error, payment_id=payment_id, correlation_id=correlation_id)
             batch.failures[index] = error
 
-    def _settle(self, batch: _Batch[ItemT]) -> Any:  # noqa: ANN401 - JSON
+    def _settle(self, batch: _Batch[ItemT]) -> Any:
         owners_events = batch.events()
         self._publish(batch, owners_events)
         self._send_letters(batch)
         return {"batchItemFailures": []}
 
-    def _settle_list(self, batch: _Batch[ItemT]) -> Any:  # noqa: ANN401 - JSON
+    def _settle_list(self, batch: _Batch[ItemT]) -> Any:
         # All or nothing: the list comes again whole, so that nothing leaves before all of it can.
         if batch.failures:
             return None

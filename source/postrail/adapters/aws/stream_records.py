@@ -56,7 +56,4 @@ def read_stream_record(message: Message) -> tuple[Candidate, str] | Refusal:
 
 
 def _strings(image: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.get("S", value) if isinstance(value, dict) else value
-        for name, value in image.items()
-    }
+    return {name: value.get("S", value) if isinstance(value, dict) else value for name, value in image.items()}

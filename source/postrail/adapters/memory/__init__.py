@@ -1,5 +1,4 @@
-"""The ports in the process's own memory: for the batch road and for tests. Honest: the same contract tests run
-against these and against the AWS adapters."""
+"""The ports in memory, for the batch road and for tests. The AWS adapters' contract tests run against them too."""
 
 from postrail.adapters.memory.books import MemoryReferenceBook, MemoryVelocityBook
 from postrail.adapters.memory.dedup_store import MemoryDedupStore

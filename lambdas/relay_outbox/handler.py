@@ -1,0 +1,12 @@
+"""Publishes what the ledger committed and the bus has not taken yet. Runs on a schedule."""
+
+from typing import Any
+
+from postrail.bootstrap import build_relay_outbox, once
+
+_stage = once(build_relay_outbox)
+
+
+def handler(event: Any, context: object) -> Any:  # noqa: ARG001 - Lambda gives a context
+    """Answer one invocation."""
+    return _stage().handle(event)

@@ -1,0 +1,179 @@
+"""The only place that builds adapters: one `build_*` for each Lambda function, from the settings.
+
+Each imports what it needs and no more: what a function never uses must not cost it its cold start.
+"""
+# ruff: noqa: PLC0415
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from postrail.adapters.system import SystemClock
+from postrail.settings import Settings
+
+if TYPE_CHECKING:
+    from postrail.adapters.aws.bus_stage import Run
+    from postrail.adapters.aws.observability import Telemetry
+    from postrail.adapters.aws.stage_handler import PipeAnswer
+    from postrail.contracts.events import EventData
+    from postrail.ports import DeadLetters, EventBus
+
+BuiltT = TypeVar("BuiltT")
+
+
+class Handles(Protocol):
+    """Something that answers Lambda inputs."""
+
+    def handle(self, event: Any) -> Any:
+        """JSON in, JSON out."""
+        ...
+
+
+class SettingMissing(ValueError):
+    """A setting that this function cannot do without is empty."""
+
+
+def once(build: Callable[[Settings], BuiltT]) -> Callable[[], BuiltT]:
+    """Build at the first call and keep: nothing reads the environment while modules are imported."""
+    kept: list[BuiltT] = []
+
+    def built() -> BuiltT:
+        if not kept:
+            kept.append(build(Settings()))
+        return kept[0]
+
+    return built
+
+
+def build_deduplicate(settings: Settings) -> "Handles":
+    """The duplicate check behind both doors."""
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.arrivals import ArrivalReader, DuplicateCheck, arrival_ids, return_accepted
+    from postrail.adapters.aws.dedup_table import DedupTable
+    from postrail.adapters.aws.parking_lot import ParkedEventsBucket
+    from postrail.adapters.aws.stage_handler import StageHandler
+
+    clock = SystemClock()
+    store = DedupTable(
+        clients.dynamodb(),
+        _needed(settings.dedup_table, "dedup_table"),
+        clock=clock,
+        window_hours=settings.dedup_window_hours,
+    )
+    parking_lot = ParkedEventsBucket(clients.s3(), _needed(settings.parked_bucket, "parked_bucket"))
+    check = DuplicateCheck(store=store, parking_lot=parking_lot, clock=clock, producer="deduplicate")
+    return StageHandler(
+        "deduplicate",
+        read=ArrivalReader().read,
+        ids_of=arrival_ids,
+        work=check.judge,
+        bus=_bus(settings),
+        dead_letters=_dead_letters(settings),
+        telemetry=_telemetry(settings, "deduplicate"),
+        pipe_answer=return_accepted,
+    )
+
+
+def build_standardise(settings: Settings) -> "Handles":
+    """Accepted payments to ISO 20022 advices."""
+    from postrail.contracts.events import PaymentAccepted
+    from postrail.stages.standardise import standardise
+
+    return _bus_stage(settings, "standardise", PaymentAccepted, standardise)
+
+
+def build_enrich(settings: Settings) -> "Handles":
+    """Advices completed with account, merchant and billing."""
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.reference_table import ReferenceTable
+    from postrail.contracts.events import PaymentStandardised
+    from postrail.merchants.directory import load_merchants
+    from postrail.stages.enrich import enrich
+
+    reference = ReferenceTable(
+        clients.dynamodb(),
+        _needed(settings.reference_table, "reference_table"),
+        cache_seconds=settings.reference_cache_seconds,
+    )
+    merchants = load_merchants(settings.resolved_config_dir() / "reference")
+    run = partial(enrich, reference=reference, merchants=merchants)
+    return _bus_stage(settings, "enrich", PaymentStandardised, run)
+
+
+def build_apply_rules(settings: Settings) -> "Handles":
+    """Decisions; given a list, as the state machine does, they are returned as PutEvents requests."""
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.rules_chunks import ChunkedEntries
+    from postrail.adapters.aws.velocity_table import VelocityTable
+    from postrail.contracts.events import PaymentEnriched
+    from postrail.rules import load_rule_set
+    from postrail.stages.apply_rules import apply_rules
+
+    rules = load_rule_set(settings.rules_file or settings.resolved_config_dir() / _DEFAULT_RULES)
+    velocity = VelocityTable(clients.dynamodb(), _needed(settings.velocity_table, "velocity_table"))
+    run = partial(apply_rules, rules=rules, velocity=velocity, clock=SystemClock())
+    chunks = ChunkedEntries(settings.bus_name)
+    return _bus_stage(settings, "apply_rules", PaymentEnriched, run, pipe_answer=chunks)
+
+
+def build_sequence_postings(settings: Settings) -> "Handles":
+    """Approved payments to the parts of their posting sequences."""
+    from postrail.contracts.events import PaymentApproved
+    from postrail.products import load_products
+    from postrail.stages.sequence_postings import sequence_postings
+
+    run = partial(sequence_postings, products=load_products(settings.resolved_config_dir() / _DEFAULT_PRODUCTS))
+    return _bus_stage(settings, "sequence_postings", PaymentApproved, run)
+
+
+_DEFAULT_RULES: Final = "rules/issuer-default.yaml"
+_DEFAULT_PRODUCTS: Final = "products/default.yaml"
+
+
+def _bus_stage(
+    settings: Settings,
+    stage: str,
+    takes: "type[EventData]",
+    run: "Run",
+    pipe_answer: "PipeAnswer | None" = None,
+) -> "Handles":
+    from postrail.adapters.aws.bus_stage import BusStage, EventReader, delivered_ids
+    from postrail.adapters.aws.stage_handler import StageHandler, publish_everything
+
+    return StageHandler(
+        stage,
+        read=EventReader(takes).read,
+        ids_of=delivered_ids,
+        work=BusStage(run, producer=stage, clock=SystemClock()).answer,
+        bus=_bus(settings),
+        dead_letters=_dead_letters(settings),
+        telemetry=_telemetry(settings, stage),
+        pipe_answer=pipe_answer or publish_everything,
+    )
+
+
+def _bus(settings: Settings) -> "EventBus":
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.bus import EventBridgeBus
+
+    return EventBridgeBus(clients.events(), settings.bus_name)
+
+
+def _dead_letters(settings: Settings) -> "DeadLetters":
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.dead_letters import DeadLetterQueue
+
+    return DeadLetterQueue(clients.sqs(), _needed(settings.dead_letter_queue_url, "dead_letter_queue_url"))
+
+
+def _telemetry(settings: Settings, stage: str) -> "Telemetry":
+    from postrail.adapters.aws.observability import Telemetry
+
+    return Telemetry(stage, level=settings.log_level)
+
+
+def _needed(value: str, name: str) -> str:
+    if not value:
+        msg = f"this function needs the setting POSTRAIL_{name.upper()}, and it is empty"
+        raise SettingMissing(msg)
+    return value
