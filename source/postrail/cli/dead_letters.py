@@ -1,0 +1,146 @@
+"""Looks into dead-letter queues without taking anything out of them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+HIDE_SECONDS = 20
+"""A letter that was looked at stays hidden this long, so that the next look finds new letters only."""
+LETTERS_PER_LOOK_MAX = 2_000
+"""Bound on what one look reads from one queue."""
+RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
+"""Reason of a letter without one: the queue gave the message up after its last delivery."""
+_DEPTH_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message of a dead-letter queue; `at` is when it was sent there, in seconds of the epoch."""
+
+    queue: str
+    message_id: str
+    receipt_handle: str
+    payment_id: str | None
+    correlation_id: str | None
+    reason: str
+    detail: str
+    at: float
+    body: str
+
+
+class DeadLetterReader:
+    """Reads several dead-letter queues by hiding what it has read for a moment. `close` shows it all again."""
+
+    def __init__(self, sqs: Any, queues: Mapping[str, str]) -> None:
+        self._sqs = sqs
+        self._queues = queues
+        self._held: dict[tuple[str, str], str] = {}
+        self._seen: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def look(self) -> list[Letter]:
+        """The letters that no earlier look has shown."""
+        return [letter for name, url in self._queues.items() for letter in self._look_into(name, url)]
+
+    def delete(self, letter: Letter) -> None:
+        """Take one letter out for good."""
+        url = self._queues[letter.queue]
+        self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt_handle)
+        self._held.pop((url, letter.message_id), None)
+
+    def close(self) -> None:
+        """Make everything that was looked at visible again."""
+        by_queue: dict[str, list[str]] = {}
+        for (url, _), handle in self._held.items():
+            by_queue.setdefault(url, []).append(handle)
+        for url, handles in by_queue.items():
+            for start in range(0, len(handles), 10):
+                entries = [
+                    {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for number, handle in enumerate(handles[start : start + 10])
+                ]
+                # A handle whose time is over fails alone; its letter is visible already.
+                self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        self._held.clear()
+
+    def _look_into(self, name: str, url: str) -> Iterator[Letter]:
+        read = 0
+        while read < LETTERS_PER_LOOK_MAX:
+            answer = self._sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HIDE_SECONDS,
+                WaitTimeSeconds=0,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp"],
+            )
+            messages = answer.get("Messages", [])
+            if not messages:
+                return
+            read += len(messages)
+            for message in messages:
+                place = (url, message["MessageId"])
+                self._held[place] = message["ReceiptHandle"]
+                if place not in self._seen:
+                    self._seen.add(place)
+                    yield read_letter(name, message)
+
+
+def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:
+    """What a dead letter says of itself: by its attributes, or, when the queue put it there, by its body."""
+    attributes = {
+        name: str(value.get("StringValue", "")) for name, value in message.get("MessageAttributes", {}).items()
+    }
+    body = message.get("Body", "")
+    payment_id, correlation_id = attributes.get("payment_id"), attributes.get("correlation_id")
+    if not (payment_id and correlation_id):
+        found_payment, found_correlation = find_ids(body)
+        payment_id, correlation_id = payment_id or found_payment, correlation_id or found_correlation
+    return Letter(
+        queue=queue,
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        payment_id=payment_id or None,
+        correlation_id=correlation_id or None,
+        reason=attributes.get("reason") or RETRIES_EXHAUSTED,
+        detail=attributes.get("detail", ""),
+        at=int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000,
+        body=body,
+    )
+
+
+def find_ids(body: str) -> tuple[str | None, str | None]:
+    """Payment id and correlation id in a message: an event's metadata, or a stream record's new image."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None, None
+    return _find_ids(document, 0)
+
+
+def _find_ids(document: Any, depth: int) -> tuple[str | None, str | None]:
+    if depth > _DEPTH_MAX:
+        return None, None
+    if isinstance(document, list):
+        children = document[:10]
+    elif isinstance(document, dict):
+        for holder in (document.get("metadata"), document.get("NewImage")):
+            if isinstance(holder, dict) and "correlation_id" in holder:
+                return _text(holder.get("payment_id")), _text(holder.get("correlation_id"))
+        children = list(document.values())[:50]
+    else:
+        return None, None
+    found = (_find_ids(child, depth + 1) for child in children)
+    return next((ids for ids in found if any(ids)), (None, None))
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, dict):  # an attribute value of DynamoDB
+        value = value.get("S")
+    return value if isinstance(value, str) else None
