@@ -8,7 +8,10 @@ from postrail.ports import PostingInputFormat
 from postrail.posting_inputs.fixed_width import FixedWidthPostingInput
 from postrail.posting_inputs.json_format import JsonPostingInput
 
-_FORMATS: Final[dict[str, Callable[[], PostingInputFormat]]] = {"json": JsonPostingInput, "fixed_width": FixedWidthPostingInput}
+_FORMATS: Final[dict[str, Callable[[], PostingInputFormat]]] = {
+    "json": JsonPostingInput,
+    "fixed_width": FixedWidthPostingInput,
+}
 
 
 def posting_input_by_name(name: str) -> PostingInputFormat:

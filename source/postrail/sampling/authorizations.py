@@ -172,7 +172,7 @@ class _Run:
             },
         }
         if rng.randrange(100) < _KEYED_PERCENT:
-            body["idempotency_key"] = f"{self._run_id}:{index}"[-64:]
+            body["idempotency_key"] = f"{self._run_id}:{index:07d}"[-64:]
         return SampleInput(body["payment_id"], "payment", body, scenario)
 
 
