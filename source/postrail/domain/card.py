@@ -11,7 +11,8 @@ _TOKEN = re.compile(r"[0-9]{13,19}\Z", re.ASCII)
 # Separated from other letters and digits, so that an IBAN, a hash or a UUID is not read as a card number.
 _PAN_RUN = re.compile(r"(?<![0-9A-Za-z])[2-6][0-9]{12,18}(?![0-9A-Za-z])", re.ASCII)
 # Wider, for scrubbing what is already known to be bad: spaces or hyphens between groups, letters around.
-_PAN_LOOSE = re.compile(r"(?<![0-9])[2-6](?:[ -]?[0-9]){12,18}(?![0-9])", re.ASCII)
+_DIGIT_GROUPS = re.compile(r"[0-9]+(?:[ -][0-9]+)*", re.ASCII)
+_GAP = re.compile(r"([ -])")
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
@@ -38,10 +39,39 @@ def find_clear_pans(text: str) -> Iterator[str]:
 
 
 def scrub_pans(text: str) -> str:
-    """`text` with every plausible card number masked but for its last four digits."""
+    """`text` with every plausible card number masked but for its last four digits.
 
-    def mask(match: re.Match[str]) -> str:
-        digits = re.sub(r"[ -]", "", match.group())
-        return "*" * (len(digits) - 4) + digits[-4:] if passes_luhn(digits) else match.group()
+    Digits in groups, with single spaces or hyphens between them, are tried together and apart: a date before a card
+    number does not hide it.
+    """
+    return _DIGIT_GROUPS.sub(_mask_groups, text)
 
-    return _PAN_LOOSE.sub(mask, text)
+
+def _mask_groups(match: re.Match[str]) -> str:
+    text = match.group()
+    if len(text) < 13:
+        return text
+    pieces = _GAP.split(text)  # group, gap, group, gap, ...
+    masked = []
+    start = 0
+    while start < len(pieces):
+        end, digits = _find_pan(pieces, start)
+        masked.append("*" * (len(digits) - 4) + digits[-4:] if digits else pieces[start])
+        masked.extend(pieces[end : end + 1])  # the gap
+        start = end + 1
+    return "".join(masked)
+
+
+def _find_pan(pieces: list[str], start: int) -> tuple[int, str]:
+    """The longest card number whose first group is `pieces[start]`, and where the piece after it stands."""
+    end, found = start + 1, ""
+    if pieces[start][0] not in "23456":
+        return end, found
+    digits = ""
+    for index in range(start, len(pieces), 2):
+        digits += pieces[index]
+        if len(digits) > 19:
+            break
+        if len(digits) >= 13 and passes_luhn(digits):
+            end, found = index + 1, digits
+    return end, found
