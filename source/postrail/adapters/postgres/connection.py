@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -17,7 +17,7 @@ from postrail.adapters.postgres.errors import DRIVER_ERRORS, translate
 from postrail.domain.errors import Retryable
 
 T = TypeVar("T")
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Work = Callable[[Connection], Coroutine[Any, Any, T]]
 
 _CLOSE_SECONDS_MAX = 2.0
