@@ -24,6 +24,16 @@ class StateDir:
     root: Path
 
     @property
+    def marker(self) -> Path:
+        """Says that `up` made this directory, and `down` may remove it."""
+        return self.root / "made-by-local-cloud"
+
+    @property
+    def lock(self) -> Path:
+        """Held while `up` or `down` is at work."""
+        return self.root / "lock"
+
+    @property
     def outputs(self) -> Path:
         """`terraform output -json`."""
         return self.root / "outputs.json"
