@@ -63,5 +63,5 @@ class Permanent(PostrailError):
         self.detail = detail
 
 
-class ConfigInvalid(PostrailError):  # noqa: N818 - the name says what is wrong
+class ConfigInvalid(PostrailError):
     """A configuration file cannot be used. The message names the file and the place in it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from postrail.rules import RuleSet, load_rule_set
+from postrail.rules import INPUTS, RuleSet, load_rule_set
 from postrail.sampling.merchants import WATCH_LISTED_IDS
 
 RULES_FILE = Path(__file__).parents[3] / "config" / "rules" / "issuer-default.yaml"
@@ -54,7 +54,7 @@ def test_each_home_currency_has_its_own_limits(rules: RuleSet, currency: str) ->
     assert outcome(10**9) == "reject"
 
 
-def test_every_rule_of_the_file_is_described_in_the_guide(rules: RuleSet) -> None:
+def test_every_rule_and_every_input_is_described_in_the_guide(rules: RuleSet) -> None:
     guide = (RULES_FILE.parents[2] / "docs" / "rules.md").read_text()
-    missing = [rule.id for rule in rules.rules if f"`{rule.id}`" not in guide]
-    assert missing == []
+    assert [rule.id for rule in rules.rules if f"| `{rule.id}` | {rule.outcome} |" not in guide] == []
+    assert [name for name, spec in INPUTS.items() if f"| `{name}` |" not in guide or spec.meaning not in guide] == []
