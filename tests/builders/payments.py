@@ -30,10 +30,10 @@ from postrail.contracts.payment import (
     RuleHit,
     RuleOutcome,
 )
-from postrail.domain.authorization import acquirer_key, content_fingerprint, message_class
 from postrail.domain.errors import ReasonCode
 from postrail.domain.money import Rounding
 from postrail.iso20022.advice import build_advice, complete_advice
+from postrail.stages.deduplicate import fingerprint_of, payment_key_of
 
 PAYMENT_ID = "pay_0197f0a0c0de7abc8def0123456789ab"
 CARD_TOKEN = "9999990000000001"  # fails Luhn, as every token does
@@ -137,24 +137,13 @@ def make_decision(**overrides: Any) -> Decision:
     return Decision(**fields | overrides)
 
 
-def payment_key_of(authorization: Authorization) -> str:
-    """The key that the acquirer's own fields give."""
-    return acquirer_key(
-        acquirer_id=authorization.acquirer_id,
-        stan=authorization.stan,
-        transmission_at=authorization.transmission_at,
-        terminal_id=authorization.terminal_id,
-        message_class=message_class(authorization.message_type),
-    )
-
-
 def make_accepted(authorization: Authorization | None = None, **overrides: Any) -> PaymentAccepted:
     """First sight of a payment."""
     authorization = authorization or make_authorization()
     fields: dict[str, Any] = {
         "authorization": authorization,
         "payment_key": payment_key_of(authorization),
-        "fingerprint": content_fingerprint(authorization.amount_minor, authorization.currency),
+        "fingerprint": fingerprint_of(authorization),
     }
     return PaymentAccepted(**fields | overrides)
 
