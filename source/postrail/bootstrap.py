@@ -4,18 +4,20 @@ Each imports what it needs and no more: what a function never uses must not cost
 """
 # ruff: noqa: PLC0415
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from postrail.adapters.system import SystemClock
+from postrail.adapters.system import SystemClock, SystemIds
 from postrail.settings import Settings
 
 if TYPE_CHECKING:
     from postrail.adapters.aws.bus_stage import Run
+    from postrail.adapters.aws.ledger_functions import OutboxSender
     from postrail.adapters.aws.observability import Telemetry
     from postrail.adapters.aws.stage_handler import PipeAnswer
-    from postrail.contracts.events import EventData
+    from postrail.adapters.postgres.connection import Database
+    from postrail.contracts.events import Delivered, Event, EventData
     from postrail.ports import DeadLetters, EventBus
 
 BuiltT = TypeVar("BuiltT")
@@ -126,6 +128,83 @@ def build_sequence_postings(settings: Settings) -> "Handles":
     return _bus_stage(settings, "sequence_postings", PaymentApproved, run)
 
 
+def build_post(settings: Settings) -> "Handles":
+    """The posting engine on the ledger."""
+    from postrail.adapters.aws.ledger_functions import PostingStage
+    from postrail.adapters.postgres.ledger import PostgresLedger
+    from postrail.contracts.events import PostingRequested
+    from postrail.posting_inputs import posting_input_by_name
+
+    database = _ledger_database(settings, "post")
+    stage = PostingStage(
+        ledger=PostgresLedger(database),
+        sender=_outbox_sender(settings, database),
+        input_format=posting_input_by_name(settings.posting_input_format),
+        clock=SystemClock(),
+        ids=SystemIds(),
+    )
+    return _last_stage(settings, "post", (PostingRequested,), stage.take)
+
+
+def build_record_outcome(settings: Settings) -> "Handles":
+    """The audit trail of payments that ended outside the ledger."""
+    from postrail.adapters.aws.ledger_functions import OutcomeStage
+    from postrail.adapters.postgres.outcomes import PostgresOutcomes
+    from postrail.contracts.events import DuplicateParked, PaymentReferred, PaymentRejected
+
+    stage = OutcomeStage(PostgresOutcomes(_ledger_database(settings, "record_outcome")))
+    return _last_stage(settings, "record_outcome", (PaymentRejected, PaymentReferred, DuplicateParked), stage.take)
+
+
+def build_relay_outbox(settings: Settings) -> "Handles":
+    """The outbox's second chance."""
+    from postrail.adapters.aws.ledger_functions import OutboxRelay
+    from postrail.adapters.postgres.outbox import PostgresOutbox
+
+    database = _ledger_database(settings, "relay_outbox")
+    return OutboxRelay(
+        outbox=PostgresOutbox(database),
+        sender=_outbox_sender(settings, database),
+        telemetry=_telemetry(settings, "relay_outbox"),
+    )
+
+
+def build_watch_sequences(settings: Settings) -> "Handles":
+    """The watch over sequences whose parts stay away."""
+    from postrail.adapters.aws.ledger_functions import SequenceWatch
+    from postrail.adapters.postgres.sequences import PostgresSequences
+
+    database = _ledger_database(settings, "watch_sequences")
+    return SequenceWatch(
+        sequences=PostgresSequences(database),
+        sender=_outbox_sender(settings, database),
+        older_than_seconds=settings.sequence_timeout_seconds,
+        clock=SystemClock(),
+        ids=SystemIds(),
+        telemetry=_telemetry(settings, "watch_sequences"),
+    )
+
+
+def build_migrate_ledger(settings: Settings) -> "Handles":
+    """The migration of the ledger's schema."""
+    from postrail.adapters.aws.ledger_functions import LedgerMigration
+    from postrail.adapters.postgres.migrate import migrate
+
+    dsn = ledger_dsn(settings)
+    return LedgerMigration(migrate=lambda: migrate(dsn()), telemetry=_telemetry(settings, "migrate_ledger"))
+
+
+def ledger_dsn(settings: Settings) -> Callable[[], str]:
+    """Where the ledger is: asked at every connect, so that a rotated password is picked up."""
+    if settings.ledger_dsn:
+        return lambda: settings.ledger_dsn
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.secrets import read_ledger_dsn
+
+    secret_arn = _needed(settings.ledger_secret_arn, "ledger_secret_arn")
+    return lambda: read_ledger_dsn(clients.secrets_manager(), secret_arn)
+
+
 _DEFAULT_RULES: Final = "rules/issuer-default.yaml"
 _DEFAULT_PRODUCTS: Final = "products/default.yaml"
 
@@ -150,6 +229,39 @@ def _bus_stage(
         telemetry=_telemetry(settings, stage),
         pipe_answer=pipe_answer or publish_everything,
     )
+
+
+def _last_stage(
+    settings: Settings,
+    stage: str,
+    takes: "tuple[type[EventData], ...]",
+    work: "Callable[[Sequence[Delivered[Any]]], list[list[Event[Any]]]]",
+) -> "Handles":
+    from postrail.adapters.aws.bus_stage import EventReader, delivered_ids
+    from postrail.adapters.aws.stage_handler import StageHandler
+
+    return StageHandler(
+        stage,
+        read=EventReader(*takes).read,
+        ids_of=delivered_ids,
+        work=work,
+        bus=_bus(settings),
+        dead_letters=_dead_letters(settings),
+        telemetry=_telemetry(settings, stage),
+    )
+
+
+def _ledger_database(settings: Settings, function: str) -> "Database":
+    from postrail.adapters.postgres.connection import Database
+
+    return Database(ledger_dsn(settings), application_name=f"postrail-{function}")
+
+
+def _outbox_sender(settings: Settings, database: "Database") -> "OutboxSender":
+    from postrail.adapters.aws.ledger_functions import OutboxSender
+    from postrail.adapters.postgres.outbox import PostgresOutbox
+
+    return OutboxSender(outbox=PostgresOutbox(database), bus=_bus(settings))
 
 
 def _bus(settings: Settings) -> "EventBus":

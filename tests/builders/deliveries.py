@@ -65,7 +65,9 @@ def make_sqs_record(body: Any, message_id: str = "m0") -> dict[str, Any]:
     }
 
 
-def make_stream_record(authorization: Authorization, event_id: str = "c4ca4238a0b923820dcc509a6f75849b") -> dict[str, Any]:
+def make_stream_record(
+    authorization: Authorization, event_id: str = "c4ca4238a0b923820dcc509a6f75849b"
+) -> dict[str, Any]:
     """The stream record of an insert into the authorizations table."""
     text = authorization.model_dump_json(exclude_none=True)
     return {

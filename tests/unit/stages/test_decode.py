@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.builders.deliveries import clear_card_number, make_delivery
+from tests.builders.payments import PAYMENT_ID, make_authorization, make_rejected
 
 from postrail.contracts.base import EVENT_BYTES_MAX
 from postrail.contracts.events import Delivered, DuplicateParked, PaymentAuthorized, PaymentReferred, PaymentRejected
 from postrail.domain.errors import ReasonCode
 from postrail.stages.decode import DETAIL_CHARS_MAX, EventDecoder, Refusal, ids_in, scrub_body
-from tests.builders.deliveries import clear_card_number, make_delivery
-from tests.builders.payments import PAYMENT_ID, make_authorization, make_rejected
 
 DOOR = EventDecoder(PaymentAuthorized, refuses_clear_pans=True)
 INSIDE = EventDecoder(PaymentAuthorized)

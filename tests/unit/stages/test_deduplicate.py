@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.builders.deliveries import clear_card_number, make_id
+from tests.builders.payments import TRANSMITTED_AT, make_authorization
+from tests.fakes.system import FakeClock
 
 from postrail.adapters.memory import MemoryDedupStore, MemoryParkingLot
 from postrail.contracts.events import PaymentAccepted
 from postrail.domain.errors import ReasonCode
 from postrail.stages.deduplicate import Candidate, Duplicate, deduplicate, fingerprint_of, park, payment_key_of
-from tests.builders.deliveries import clear_card_number, make_id
-from tests.builders.payments import TRANSMITTED_AT, make_authorization
-from tests.fakes.system import FakeClock
 
 
 def candidate(owner: str, body: str = "{}", **overrides: Any) -> Candidate:

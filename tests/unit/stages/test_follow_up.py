@@ -2,11 +2,12 @@
 
 import json
 
-from postrail.contracts.events import Event, PaymentAccepted
-from postrail.stages.follow_up import EffectIds, encode_event, first_event, follow_up
 from tests.builders.deliveries import OCCURRED_AT, make_event, make_id
 from tests.builders.payments import make_accepted, make_approved, make_authorization, make_decision
 from tests.fakes.system import FakeClock
+
+from postrail.contracts.events import Event, PaymentAccepted
+from postrail.stages.follow_up import EffectIds, encode_event, first_event, follow_up
 
 
 def test_the_same_cause_gives_the_same_effect_the_same_id() -> None:

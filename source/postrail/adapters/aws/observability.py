@@ -15,7 +15,7 @@ from postrail.ports import DeadLetter
 NAMESPACE: Final = "Postrail"
 _IDS_LOGGED_MAX: Final = 10
 
-logger: Final = Logger(service="postrail", level="INFO")
+logger: Final = Logger(service="postrail", level="INFO", location=None)
 """The process's logger; `Telemetry` tells it stage and level."""
 
 

@@ -1,0 +1,176 @@
+"""The functions that stand on the ledger: posting, the audit trail, the outbox relay, the watch, the migration."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from postrail.adapters.aws.observability import Telemetry, logger
+from postrail.adapters.aws.outcomes import outcome_of
+from postrail.contracts.events import Delivered, Event
+from postrail.domain.errors import Retryable
+from postrail.ports import Clock, EventBus, IdSource, Ledger, Outbox, OutboxRow, OutcomeLog, PostingInputFormat
+from postrail.stages.post import post
+
+_RELAY_ROWS: Final = 100
+_RELAY_ROUNDS_MAX: Final = 100
+_WATCH_ROWS: Final = 100
+_WATCH_ROUNDS_MAX: Final = 20
+
+
+class LedgerWithOutbox(Ledger, Protocol):
+    """A ledger that hands out the outbox rows of its last committed session."""
+
+    def take_committed(self) -> list[OutboxRow]:
+        """The rows, handed out once, leased to the caller."""
+        ...
+
+
+class OverdueSequences(Protocol):
+    """Finds the posting sequences that wait too long, and says each once."""
+
+    def alert_overdue(
+        self, *, older_than_seconds: int, clock: Clock, ids: IdSource, producer: str, limit: int
+    ) -> list[OutboxRow]:
+        """Mark up to `limit` of them and put an event for each into the outbox; the rows, leased to the caller."""
+        ...
+
+
+class OutboxSender:
+    """Carries outbox rows to the bus and marks those that it took."""
+
+    def __init__(self, *, outbox: Outbox, bus: EventBus) -> None:
+        self._outbox = outbox
+        self._bus = bus
+
+    def send(self, rows: Sequence[OutboxRow]) -> int:
+        """Publish the rows; returns how many the bus took. Raises Retryable when they could not be marked.
+
+        A row that was taken and not marked leaves again later, as the same event with the same id.
+        """
+        if not rows:
+            return 0
+        refused = set(self._bus.publish_raw([(row.detail_type, row.detail) for row in rows]))
+        sent = [row.outbox_id for index, row in enumerate(rows) if index not in refused]
+        self._outbox.mark_sent(sent)
+        return len(sent)
+
+
+class PostingStage:
+    """The posting engine, and its events on their way as soon as the ledger has committed."""
+
+    def __init__(
+        self,
+        *,
+        ledger: LedgerWithOutbox,
+        sender: OutboxSender,
+        input_format: PostingInputFormat,
+        clock: Clock,
+        ids: IdSource,
+    ) -> None:
+        self._ledger = ledger
+        self._sender = sender
+        self._input_format = input_format
+        self._clock = clock
+        self._ids = ids
+
+    def take(self, events: Sequence[Delivered[Any]]) -> list[list[Event[Any]]]:
+        """Take the parts in, in one ledger transaction. Nothing is left to publish: the outbox does it."""
+        parts = [delivered.detail for delivered in events]
+        post(parts, ledger=self._ledger, input_format=self._input_format, clock=self._clock, ids=self._ids)
+        rows = self._ledger.take_committed()
+        try:
+            sent = self._sender.send(rows)
+        except Retryable as error:
+            # What is committed is done: the relay publishes it when the lease of these rows has run out.
+            logger.warning("left to the outbox relay", rows=len(rows), error_text=str(error))
+        else:
+            if sent < len(rows):
+                logger.warning("left to the outbox relay", rows=len(rows) - sent)
+        return [[] for _ in events]
+
+
+class OutcomeStage:
+    """The audit trail of payments that ended outside the ledger."""
+
+    def __init__(self, log: OutcomeLog) -> None:
+        self._log = log
+
+    def take(self, events: Sequence[Delivered[Any]]) -> list[list[Event[Any]]]:
+        """Record the outcomes, in one call. Nothing follows from them."""
+        self._log.record([outcome_of(delivered) for delivered in events])
+        return [[] for _ in events]
+
+
+class OutboxRelay:
+    """Publishes what was committed and has not left: the second chance after every crash and every refusal."""
+
+    def __init__(self, *, outbox: Outbox, sender: OutboxSender, telemetry: Telemetry) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._telemetry = telemetry
+
+    def handle(self, event: Any) -> dict[str, int]:  # noqa: ARG002 - a schedule says nothing
+        """Send rounds of rows until none is left or the bus refuses some; {"sent": n, "left": n}."""
+        sent = left = 0
+        for _ in range(_RELAY_ROUNDS_MAX):
+            rows = self._outbox.claim_unsent(_RELAY_ROWS)
+            taken = self._sender.send(rows)
+            sent += taken
+            left += len(rows) - taken
+            if left or len(rows) < _RELAY_ROWS:
+                break
+        self._telemetry.batch(received=sent + left, published=sent, refused=0, failed=left, payment_ids=())
+        return {"sent": sent, "left": left}
+
+
+class SequenceWatch:
+    """Says of each posting sequence that waits too long that it does, once."""
+
+    def __init__(
+        self,
+        *,
+        sequences: OverdueSequences,
+        sender: OutboxSender,
+        older_than_seconds: int,
+        clock: Clock,
+        ids: IdSource,
+        telemetry: Telemetry,
+    ) -> None:
+        self._sequences = sequences
+        self._sender = sender
+        self._older_than_seconds = older_than_seconds
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+
+    def handle(self, event: Any) -> dict[str, int]:  # noqa: ARG002 - a schedule says nothing
+        """Alert all overdue sequences; {"overdue": n, "sent": n}. What is not sent stays in the outbox."""
+        overdue = sent = 0
+        for _ in range(_WATCH_ROUNDS_MAX):
+            rows = self._sequences.alert_overdue(
+                older_than_seconds=self._older_than_seconds,
+                clock=self._clock,
+                ids=self._ids,
+                producer="watch_sequences",
+                limit=_WATCH_ROWS,
+            )
+            overdue += len(rows)
+            sent += self._sender.send(rows)
+            if len(rows) < _WATCH_ROWS:
+                break
+        self._telemetry.batch(received=overdue, published=sent, refused=0, failed=overdue - sent, payment_ids=())
+        return {"overdue": overdue, "sent": sent}
+
+
+class LedgerMigration:
+    """Brings the ledger's schema up to date."""
+
+    def __init__(self, *, migrate: Callable[[], list[str]], telemetry: Telemetry) -> None:
+        self._migrate = migrate
+        self._telemetry = telemetry
+
+    def handle(self, event: Any) -> dict[str, list[str]]:  # noqa: ARG002 - there is nothing to choose
+        """Apply what is missing; {"applied": [names]}. Raises Retryable when the database refuses."""
+        applied = self._migrate()
+        logger.info("migrated", applied=applied)
+        self._telemetry.batch(received=len(applied), published=0, refused=0, failed=0, payment_ids=())
+        return {"applied": applied}
