@@ -14,10 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from local_cloud import postgres as local_postgres
-from local_cloud.layout import StateDir
 from psycopg import sql
 
+from local_cloud import postgres as local_postgres
+from local_cloud.layout import StateDir
 from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.ledger import PostgresLedger

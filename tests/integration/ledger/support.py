@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from tests.builders.payments import make_approved, make_authorization
+
 from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.ledger import PostgresLedger
@@ -14,10 +16,9 @@ from postrail.contracts.payment import LegData, PartData
 from postrail.domain.authorization import content_fingerprint
 from postrail.domain.ledger import AccountSpec, AccountStatus, AccountType
 from postrail.domain.posting import Direction, Leg, PartKind, Posting, pair
-from postrail.posting_inputs import posting_input_by_name
 from postrail.ports import PostingOrder, PostResult
+from postrail.posting_inputs import posting_input_by_name
 from postrail.stages.post import PostReport, post
-from tests.builders.payments import make_approved, make_authorization
 
 CLOCK = SystemClock()
 IDS = SystemIds()
@@ -100,7 +101,9 @@ def make_parts(
 
 def _legs(debit: str, credit: str, amount_minor: int, currency: str) -> tuple[LegData, ...]:
     return tuple(
-        LegData(account_id=leg.account_id, direction=leg.direction, amount_minor=leg.amount_minor, currency=leg.currency)
+        LegData(
+            account_id=leg.account_id, direction=leg.direction, amount_minor=leg.amount_minor, currency=leg.currency
+        )
         for leg in pair(debit, credit, amount_minor, currency)
     )
 

@@ -5,11 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import pytest
-
-from postrail.adapters.postgres.connection import Database
-from postrail.adapters.postgres.ledger import PostgresLedger
-from postrail.adapters.postgres.verify import verify
-from postrail.domain.errors import ReasonCode
 from tests.integration.ledger.support import (
     ADA,
     MARKUP,
@@ -20,6 +15,11 @@ from tests.integration.ledger.support import (
     open_accounts,
     run_engine,
 )
+
+from postrail.adapters.postgres.connection import Database
+from postrail.adapters.postgres.ledger import PostgresLedger
+from postrail.adapters.postgres.verify import verify
+from postrail.domain.errors import ReasonCode
 
 THREE = [(ADA, SETTLEMENT, 1_000), (ADA, MARKUP, 30), (ADA, MARKUP, 4)]
 

@@ -3,6 +3,8 @@
 -- Arrays run in parallel, one element a part. One row comes back for each part of a completed sequence
 -- (`complete`); its `event` is null when this very transaction brought the part, so that nothing travels twice. One
 -- row comes back for each sequence that this batch made inconsistent; `batch_no` is the element (from 1) at fault.
+--
+-- `closed_at IS NULL` means waiting; written so, plans go by the key and not through all sequences that wait.
 
 CREATE FUNCTION ledger.receive_parts(
     p_sequence_id text[], p_part_index integer[], p_total integer[], p_payment_id text[], p_payment_key text[],
@@ -36,7 +38,7 @@ BEGIN
                    WITH ORDINALITY AS b (sequence_id, part_index, total, payment_id, payment_key, fingerprint, no)
               JOIN ledger.posting_sequences AS s ON s.sequence_id = b.sequence_id
               LEFT JOIN ledger.posting_parts AS p ON p.sequence_id = b.sequence_id AND p.part_index = b.part_index
-             WHERE s.status = 'waiting'
+             WHERE s.closed_at IS NULL
                AND p.sequence_id IS NULL
                AND (s.total, s.payment_id, s.payment_key, s.fingerprint)
                  = (b.total, b.payment_id, b.payment_key, b.fingerprint)
@@ -67,7 +69,7 @@ BEGIN
             UPDATE ledger.posting_sequences AS s
                SET status = 'refused', reason = 'SEQUENCE_INCONSISTENT', closed_at = clock_timestamp(),
                    detail = 'a part contradicts the parts that came before it'
-             WHERE s.status = 'waiting'
+             WHERE s.closed_at IS NULL
                AND s.sequence_id IN (SELECT p_sequence_id[no] FROM unnest(v_contradicting) AS c (no))
             RETURNING s.sequence_id
         )
@@ -85,7 +87,7 @@ BEGIN
     WITH complete AS (
         SELECT s.sequence_id
           FROM ledger.posting_sequences AS s
-         WHERE s.sequence_id = ANY (p_sequence_id) AND s.status = 'waiting'
+         WHERE s.sequence_id = ANY (p_sequence_id) AND s.closed_at IS NULL
            AND s.total = (SELECT count(*) FROM ledger.posting_parts AS p WHERE p.sequence_id = s.sequence_id)
     )
     SELECT 'complete', p.sequence_id, p.part_index::integer, p.event_id,

@@ -158,11 +158,12 @@ BEGIN
             ON CONFLICT DO NOTHING;
     END IF;
 
+    -- `closed_at IS NULL` means waiting; written so, the plan goes by the key and not through all that wait.
     UPDATE ledger.posting_sequences AS s
        SET status = CASE WHEN o.reason IS NULL THEN 'posted' ELSE 'refused' END,
            reason = o.reason, detail = o.detail, closed_at = clock_timestamp()
       FROM unnest(p_sequence_id, v_reason, v_detail) AS o (sequence_id, reason, detail)
-     WHERE s.sequence_id = o.sequence_id AND s.status = 'waiting';
+     WHERE s.sequence_id = o.sequence_id AND s.closed_at IS NULL;
 
     RETURN QUERY
     SELECT o.no::integer, coalesce(o.standing, o.transaction_id), o.reason, o.detail
