@@ -7,7 +7,7 @@ exception throws it away.
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from postrail.contracts.events import Event, PostingRequested
@@ -47,7 +47,10 @@ class _State:
         """A copy that can change without this one: its contents are frozen but for sequences."""
         return _State(
             **{name: copy.copy(value) for name, value in vars(self).items() if name != "sequences"},
-            sequences=copy.deepcopy(self.sequences),
+            sequences={
+                sequence_id: replace(sequence, parts=dict(sequence.parts))
+                for sequence_id, sequence in self.sequences.items()
+            },
         )
 
 
