@@ -53,11 +53,12 @@ class Verdict:
 
 
 _POSTED: Final = (Probe.TABLE, Probe.EVENTS)
-_ACCEPTED: Final = (Probe.TABLE, Probe.EVENTS, Probe.UNKNOWN, Probe.FROZEN)
+_PUT: Final = (Probe.EVENTS, Probe.UNKNOWN, Probe.FROZEN)
+_ACCEPTED: Final = (Probe.TABLE, *_PUT)
 
 EDGES: Final = (
     Edge("authorizations table > stream > intake pipe > deduplicate > bus", SENT, "PaymentAccepted", (Probe.TABLE,)),
-    Edge("PaymentAuthorized > deduplicate > bus", SENT, "PaymentAccepted", (Probe.EVENTS,)),
+    Edge("PaymentAuthorized > deduplicate > bus", SENT, "PaymentAccepted", _PUT),
     Edge("duplicate > deduplicate > parked-events, bus", SENT, "DuplicateParked", (Probe.TWIN,)),
     Edge("malformed event > deduplicate > deduplicate-dlq", SENT, DEAD_LETTER, (Probe.MALFORMED,)),
     Edge("PaymentAccepted > standardise", "PaymentAccepted", "PaymentStandardised", _ACCEPTED),

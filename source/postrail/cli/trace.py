@@ -19,7 +19,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def trace(
-    payment_id: Annotated[str, typer.Argument(help="The payment, e.g. pay_0197f0a0c0de7abc8def0123456789ab.")],
+    payment_id: Annotated[
+        str, typer.Argument(metavar="PAYMENT_ID", help="The payment, e.g. pay_0197f0a0c0de7abc8def0123456789ab.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     as_xml: Annotated[bool, typer.Option("--xml", help="The payment's ISO 20022 message (cain.001) as XML.")] = False,
 ) -> None:

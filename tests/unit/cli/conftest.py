@@ -26,7 +26,7 @@ def no_graph(monkeypatch, tmp_path):
 
 @pytest.fixture
 def aws(monkeypatch):
-    """moto in place of AWS."""
+    """Moto in place of AWS."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
