@@ -24,6 +24,7 @@ from postrail.contracts.payment import LegData
 from postrail.domain.errors import Permanent, ReasonCode, Retryable
 from postrail.domain.ledger import AccountSpec, AccountStatus, AccountType
 from postrail.domain.posting import Posting
+from postrail.ports import PostResult
 from postrail.posting_inputs import JsonPostingInput
 from postrail.products import load_products
 from postrail.sampling.accounts import system_accounts
@@ -114,7 +115,7 @@ class TestAssembly:
         ledger = make_ledger()
         parts = [part for number in range(1, payments + 1) for part in make_parts(number)] * copies
         random.Random(seed).shuffle(parts)
-        posted = []
+        posted: list[PostResult] = []
         for start in range(0, len(parts), batch):
             posted += take(ledger, parts[start : start + batch]).posted
         assert len(posted) == len(ledger.state.transactions) == payments
