@@ -34,8 +34,7 @@ locals {
 
   platform = merge(local.place, {
     events_key_arn     = module.security.key_arns.events
-    bus_name           = module.event_bus.name
-    undelivered_arn    = module.event_bus.undelivered.arn
+    rule_arn_prefix    = module.event_bus.rule_arn_prefix
     zip_dir            = local.zip_dir
     architecture       = var.architecture
     layer_arns         = aws_lambda_layer_version.dependencies[*].arn
@@ -46,6 +45,13 @@ locals {
     # How long a rule keeps trying to reach its target before the event goes to the queue rules-undelivered.
     delivery_retry = { age_seconds = 2 * 3600, attempts = 60 }
   })
+
+  # Apart from the platform: queues take half a minute and need not wait for the bus.
+  bus = {
+    name            = module.event_bus.name
+    arn             = module.event_bus.arn
+    undelivered_arn = module.event_bus.undelivered.arn
+  }
 
   # With a customer's key DynamoDB acts in the name of its caller, who needs the key, but through DynamoDB alone.
   tables_key = {
@@ -98,8 +104,8 @@ module "intake" {
   source = "./modules/intake"
 
   platform              = local.platform
+  bus                   = local.bus
   settings              = local.stages.deduplicate
-  bus_arn               = module.event_bus.arn
   tables_key            = local.tables_key
   parked_key_arn        = module.security.key_arns.parked
   parked_retention_days = var.parked_retention_days
@@ -112,6 +118,7 @@ module "standardise" {
   source = "./modules/stage"
 
   platform     = local.platform
+  bus          = local.bus
   settings     = local.stages.standardise
   name         = "standardise"
   description  = "Turns an accepted payment into an ISO 20022 advice."
@@ -132,6 +139,7 @@ module "enrich" {
   source = "./modules/stage"
 
   platform     = local.platform
+  bus          = local.bus
   settings     = local.stages.enrich
   name         = "enrich"
   description  = "Completes the advice with what the issuer knows."
@@ -153,8 +161,8 @@ module "rules_engine" {
   source = "./modules/rules_engine"
 
   platform            = local.platform
+  bus                 = local.bus
   settings            = local.stages.apply_rules
-  bus_arn             = module.event_bus.arn
   tables_key          = local.tables_key
   pipes_run           = var.target.pipes_run
   deletion_protection = var.deletion_protection
@@ -164,6 +172,7 @@ module "sequence_postings" {
   source = "./modules/stage"
 
   platform     = local.platform
+  bus          = local.bus
   settings     = local.stages.sequence_postings
   name         = "sequence_postings"
   description  = "Splits an approved payment into its postings."
@@ -175,6 +184,7 @@ module "ledger" {
   source = "./modules/ledger"
 
   platform            = local.platform
+  bus_name            = module.event_bus.name
   database            = var.ledger
   password            = var.ledger_password
   ledger_key_arn      = module.security.key_arns.ledger
@@ -185,8 +195,8 @@ module "posting" {
   source = "./modules/posting"
 
   platform                 = local.platform
+  bus                      = local.bus
   settings                 = local.stages.post
-  bus_arn                  = module.event_bus.arn
   ledger                   = module.ledger.access
   posting_input_format     = var.posting_input_format
   sequence_timeout_seconds = var.sequence_timeout_seconds
@@ -196,6 +206,7 @@ module "record_outcome" {
   source = "./modules/stage"
 
   platform     = local.platform
+  bus          = local.bus
   settings     = local.stages.record_outcome
   name         = "record_outcome"
   description  = "Keeps the outcome of payments that end outside the ledger."
@@ -209,5 +220,6 @@ module "notifications" {
   source = "./modules/notifications"
 
   platform     = local.platform
+  bus          = local.bus
   alert_emails = var.alert_emails
 }

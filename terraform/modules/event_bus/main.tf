@@ -1,10 +1,13 @@
 locals {
+  bus_name         = "${var.platform.name_prefix}-payments"
+  events_arn       = "arn:${var.platform.partition}:events:${var.platform.region}:${var.platform.account_id}"
+  rule_arn_prefix  = "${local.events_arn}:rule/${local.bus_name}/"
   undelivered_name = "${var.platform.name_prefix}-rules-undelivered"
   undelivered_arn  = "arn:${var.platform.partition}:sqs:${var.platform.region}:${var.platform.account_id}:${local.undelivered_name}"
 }
 
 resource "aws_cloudwatch_event_bus" "payments" {
-  name               = "${var.platform.name_prefix}-payments"
+  name               = local.bus_name
   kms_key_identifier = var.events_key_arn
 
   # What the bus cannot encrypt or decrypt lands here instead of nowhere.
@@ -17,7 +20,7 @@ resource "aws_cloudwatch_event_bus" "payments" {
 # published, after that check, may be kept for replay. This provider version cannot name a key for an archive: it is
 # encrypted with AWS's own.
 resource "aws_cloudwatch_event_archive" "payments" {
-  name             = "${var.platform.name_prefix}-payments"
+  name             = local.bus_name
   description      = "Everything Postrail published, for replay."
   event_source_arn = aws_cloudwatch_event_bus.payments.arn
   retention_days   = var.archive_retention_days
@@ -53,8 +56,8 @@ resource "aws_sqs_queue" "undelivered" {
         Action    = "sqs:SendMessage"
         Resource  = local.undelivered_arn
         Condition = { ArnLike = { "aws:SourceArn" = [
-          "arn:${var.platform.partition}:events:${var.platform.region}:${var.platform.account_id}:rule/${var.platform.name_prefix}-payments/${var.platform.name_prefix}-*",
-          "arn:${var.platform.partition}:events:${var.platform.region}:${var.platform.account_id}:event-bus/${var.platform.name_prefix}-payments",
+          "${local.rule_arn_prefix}${var.platform.name_prefix}-*",
+          "${local.events_arn}:event-bus/${local.bus_name}",
         ] } }
       },
     ]

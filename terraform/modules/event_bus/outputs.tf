@@ -16,3 +16,8 @@ output "undelivered" {
     arn  = aws_sqs_queue.undelivered.arn
   }
 }
+
+output "rule_arn_prefix" {
+  description = "The ARN of a rule on the bus is this and the rule's name. Known before the bus exists."
+  value       = local.rule_arn_prefix
+}

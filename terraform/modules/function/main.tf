@@ -108,7 +108,7 @@ resource "aws_lambda_function" "this" {
     variables = merge(
       {
         POSTRAIL_STAGE          = var.name
-        POSTRAIL_BUS_NAME       = var.platform.bus_name
+        POSTRAIL_BUS_NAME       = var.bus_name
         POSTRAIL_LOG_LEVEL      = var.platform.log_level
         POWERTOOLS_SERVICE_NAME = var.name
       },

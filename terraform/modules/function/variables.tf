@@ -3,7 +3,6 @@ variable "platform" {
   type = object({
     name_prefix        = string
     events_key_arn     = string
-    bus_name           = string
     zip_dir            = string
     architecture       = string
     layer_arns         = list(string)
@@ -11,6 +10,11 @@ variable "platform" {
     log_level          = string
     log_retention_days = number
   })
+}
+
+variable "bus_name" {
+  description = "Name of the bus that the function publishes to."
+  type        = string
 }
 
 variable "name" {
@@ -49,7 +53,7 @@ variable "environment" {
 
 variable "dead_letter_queue" {
   description = "Where the function sends input that can never be processed."
-  type        = object({ url = string, arn = string })
+  type        = object({ name = string, url = string, arn = string })
   default     = null
 }
 

@@ -26,6 +26,7 @@ module "deduplicate" {
   source = "../stage"
 
   platform     = var.platform
+  bus          = var.bus
   settings     = var.settings
   name         = "deduplicate"
   description  = "Accepts the first sight of a payment and parks every other."
@@ -67,7 +68,7 @@ module "deduplicate" {
     {
       sid       = "Publish"
       actions   = ["events:PutEvents"]
-      resources = [var.bus_arn]
+      resources = [var.bus.arn]
     },
   ]
 }

@@ -23,7 +23,7 @@ output "queue" {
 
 output "pipe_dead_letter_queue" {
   description = "Where the pipe's dead letters go."
-  value       = { name = module.pipe_queue.queue.dlq_name, url = module.pipe_queue.queue.dlq_url, arn = module.pipe_queue.queue.dlq_arn }
+  value       = module.pipe_queue.dead_letter_queue
 }
 
 output "pipes" {

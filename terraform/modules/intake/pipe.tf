@@ -22,7 +22,7 @@ locals {
       }
       DynamoDBStreamParameters = {
         BatchSize                      = 10
-        DeadLetterConfig               = { Arn = module.pipe_queue.queue.dlq_arn }
+        DeadLetterConfig               = { Arn = module.pipe_queue.dead_letter_queue.arn }
         MaximumBatchingWindowInSeconds = 0
         MaximumRecordAgeInSeconds      = 6 * 3600
         MaximumRetryAttempts           = 10
@@ -33,7 +33,7 @@ locals {
     }
     Enrichment           = module.deduplicate.function.arn
     EnrichmentParameters = null
-    Target               = var.bus_arn
+    Target               = var.bus.arn
     TargetParameters = {
       EventBridgeEventBusParameters = { DetailType = "PaymentAccepted", Source = "postrail" }
     }
@@ -152,12 +152,12 @@ resource "aws_iam_role_policy" "pipe" {
         Action   = ["lambda:InvokeFunction"]
         Resource = [module.deduplicate.function.arn]
       },
-      { Sid = "Publish", Effect = "Allow", Action = ["events:PutEvents"], Resource = [var.bus_arn] },
+      { Sid = "Publish", Effect = "Allow", Action = ["events:PutEvents"], Resource = [var.bus.arn] },
       {
         Sid      = "KeepDeadLetters"
         Effect   = "Allow"
         Action   = ["sqs:SendMessage"]
-        Resource = [module.pipe_queue.queue.dlq_arn]
+        Resource = [module.pipe_queue.dead_letter_queue.arn]
       },
       {
         Sid      = "UseQueueKey"

@@ -47,6 +47,7 @@ module "migrate" {
   source = "../function"
 
   platform        = var.platform
+  bus_name        = var.bus_name
   name            = "migrate_ledger"
   description     = "Brings the ledger's schema up to date."
   timeout_seconds = 300

@@ -4,7 +4,6 @@ variable "platform" {
     name_prefix        = string
     region             = string
     events_key_arn     = string
-    bus_name           = string
     zip_dir            = string
     architecture       = string
     layer_arns         = list(string)
@@ -12,6 +11,11 @@ variable "platform" {
     log_level          = string
     log_retention_days = number
   })
+}
+
+variable "bus_name" {
+  description = "Name of the bus that the function publishes to."
+  type        = string
 }
 
 variable "database" {

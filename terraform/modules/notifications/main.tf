@@ -58,7 +58,7 @@ resource "aws_cloudwatch_event_rule" "alert" {
 
   name           = "${var.platform.name_prefix}-${each.key}"
   description    = "What people must look at."
-  event_bus_name = var.platform.bus_name
+  event_bus_name = var.bus.name
   event_pattern  = jsonencode(each.value)
 }
 
@@ -66,12 +66,12 @@ resource "aws_cloudwatch_event_target" "alert" {
   for_each = local.alert_patterns
 
   rule           = aws_cloudwatch_event_rule.alert[each.key].name
-  event_bus_name = var.platform.bus_name
+  event_bus_name = var.bus.name
   target_id      = each.key
   arn            = aws_sns_topic.this["alerts"].arn
 
   dead_letter_config {
-    arn = var.platform.undelivered_arn
+    arn = var.bus.undelivered_arn
   }
 
   retry_policy {

@@ -1,12 +1,15 @@
 variable "platform" {
   description = "Where this copy of Postrail lives, and what all its rules share."
   type = object({
-    name_prefix     = string
-    events_key_arn  = string
-    bus_name        = string
-    undelivered_arn = string
-    delivery_retry  = object({ age_seconds = number, attempts = number })
+    name_prefix    = string
+    events_key_arn = string
+    delivery_retry = object({ age_seconds = number, attempts = number })
   })
+}
+
+variable "bus" {
+  description = "The bus, and the queue for what its rules cannot deliver."
+  type        = object({ name = string, arn = string, undelivered_arn = string })
 }
 
 variable "alert_emails" {

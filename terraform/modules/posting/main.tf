@@ -4,7 +4,7 @@ locals {
   publish = {
     sid       = "Publish"
     actions   = ["events:PutEvents"]
-    resources = [var.bus_arn]
+    resources = [var.bus.arn]
     condition = {}
   }
 }
@@ -13,6 +13,7 @@ module "post" {
   source = "../stage"
 
   platform     = var.platform
+  bus          = var.bus
   settings     = var.settings
   name         = "post"
   queue_name   = "posting"
@@ -27,6 +28,7 @@ module "relay_outbox" {
   source = "../schedule"
 
   platform    = var.platform
+  bus_name    = var.bus.name
   name        = "relay_outbox"
   description = "Publishes events that were committed with the ledger and did not leave at once."
   environment = var.ledger.environment
@@ -38,6 +40,7 @@ module "watch_sequences" {
   source = "../schedule"
 
   platform    = var.platform
+  bus_name    = var.bus.name
   name        = "watch_sequences"
   description = "Reports posting sequences whose parts are missing for too long."
   environment = merge(var.ledger.environment, { POSTRAIL_SEQUENCE_TIMEOUT_SECONDS = tostring(var.sequence_timeout_seconds) })

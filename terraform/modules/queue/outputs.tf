@@ -9,3 +9,13 @@ output "queue" {
     dlq_arn  = aws_sqs_queue.dead.arn
   }
 }
+
+output "dead_letter_queue" {
+  description = "The dead-letter queue alone: a function needs not wait for the queue in front of it."
+  value       = { name = aws_sqs_queue.dead.name, url = aws_sqs_queue.dead.id, arn = aws_sqs_queue.dead.arn }
+}
+
+output "composed_arn" {
+  description = "ARN of the queue before it exists, for policies."
+  value       = "${local.arn_prefix}${local.names.main}"
+}

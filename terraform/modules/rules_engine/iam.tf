@@ -22,7 +22,7 @@ resource "aws_iam_role_policy" "engine" {
     Statement = concat(
       [
         { Sid = "Decide", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = [module.function.arn] },
-        { Sid = "Publish", Effect = "Allow", Action = ["events:PutEvents"], Resource = [var.bus_arn] },
+        { Sid = "Publish", Effect = "Allow", Action = ["events:PutEvents"], Resource = [var.bus.arn] },
         {
           # Log deliveries know no resource.
           Sid    = "DeliverLogs"
@@ -41,7 +41,7 @@ resource "aws_iam_role_policy" "engine" {
         },
       ],
       local.buffered ? [] : [
-        { Sid = "KeepInput", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [module.queue.queue.dlq_arn] },
+        { Sid = "KeepInput", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [module.queue.dead_letter_queue.arn] },
         {
           Sid      = "UseQueueKey"
           Effect   = "Allow"

@@ -9,6 +9,7 @@ locals {
   name       = "${var.platform.name_prefix}-rules-engine"
   pipe_name  = "${var.platform.name_prefix}-rules"
   queue_name = "apply-rules"
+  rule_name  = "${var.platform.name_prefix}-${local.queue_name}"
   buffered   = var.settings.delivery != "realtime"
 
   # Three tries of the function and of the bus, their pauses included, and never more than the five minutes after which
@@ -20,10 +21,11 @@ locals {
 module "queue" {
   source = "../queue"
 
-  platform                   = var.platform
-  name                       = local.queue_name
-  buffered                   = local.buffered
-  rule_arn                   = aws_cloudwatch_event_rule.this.arn
+  platform = var.platform
+  name     = local.queue_name
+  buffered = local.buffered
+  # Composed, so that the slow queues need not wait for the bus and the rule.
+  rule_arn                   = "${var.platform.rule_arn_prefix}${local.rule_name}"
   visibility_timeout_seconds = 2 * local.engine_timeout_seconds + local.window_seconds
 }
 
@@ -41,13 +43,14 @@ module "function" {
   source = "../function"
 
   platform             = var.platform
+  bus_name             = var.bus.name
   name                 = "apply_rules"
   description          = "Decides enriched payments by the rule set."
   memory_mb            = var.settings.memory_mb
   timeout_seconds      = var.settings.timeout_seconds
   reserved_concurrency = var.settings.reserved_concurrency
   environment          = { POSTRAIL_VELOCITY_TABLE = module.velocity.name }
-  dead_letter_queue    = { url = module.queue.queue.dlq_url, arn = module.queue.queue.dlq_arn }
+  dead_letter_queue    = module.queue.dead_letter_queue
 
   statements = [
     {
@@ -76,7 +79,7 @@ resource "aws_sfn_state_machine" "this" {
     function_timeout_seconds = var.settings.timeout_seconds
     put_attempts             = 4
     keep_failed_input        = !local.buffered
-    dead_letter_queue_url    = module.queue.queue.dlq_url
+    dead_letter_queue_url    = module.queue.dead_letter_queue.url
   })
 
   logging_configuration {
@@ -97,21 +100,21 @@ resource "aws_sfn_state_machine" "this" {
 }
 
 resource "aws_cloudwatch_event_rule" "this" {
-  name           = "${var.platform.name_prefix}-${local.queue_name}"
+  name           = local.rule_name
   description    = "Enriched payments go to the rules engine."
-  event_bus_name = var.platform.bus_name
+  event_bus_name = var.bus.name
   event_pattern  = jsonencode({ source = ["postrail"], detail-type = ["PaymentEnriched"] })
 }
 
 resource "aws_cloudwatch_event_target" "this" {
   rule           = aws_cloudwatch_event_rule.this.name
-  event_bus_name = var.platform.bus_name
+  event_bus_name = var.bus.name
   target_id      = local.queue_name
   arn            = local.buffered ? module.queue.queue.arn : aws_sfn_state_machine.this.arn
   role_arn       = local.buffered ? null : aws_iam_role.rule[0].arn
 
   dead_letter_config {
-    arn = var.platform.undelivered_arn
+    arn = var.bus.undelivered_arn
   }
 
   retry_policy {

@@ -6,8 +6,7 @@ variable "platform" {
     account_id         = string
     region             = string
     events_key_arn     = string
-    bus_name           = string
-    undelivered_arn    = string
+    rule_arn_prefix    = string
     zip_dir            = string
     architecture       = string
     layer_arns         = list(string)
@@ -17,6 +16,11 @@ variable "platform" {
     max_receive_count  = number
     delivery_retry     = object({ age_seconds = number, attempts = number })
   })
+}
+
+variable "bus" {
+  description = "The bus, and the queue for what its rules cannot deliver."
+  type        = object({ name = string, arn = string, undelivered_arn = string })
 }
 
 variable "settings" {
@@ -34,11 +38,6 @@ variable "settings" {
     condition     = contains(["realtime", "near_realtime", "batch"], var.settings.delivery)
     error_message = "delivery is realtime, near_realtime or batch."
   }
-}
-
-variable "bus_arn" {
-  description = "ARN of the bus that gets the decisions."
-  type        = string
 }
 
 variable "tables_key" {

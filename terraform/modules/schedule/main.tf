@@ -6,6 +6,7 @@ module "function" {
   source = "../function"
 
   platform             = var.platform
+  bus_name             = var.bus_name
   name                 = var.name
   description          = var.description
   timeout_seconds      = 50 # ends before the next tick

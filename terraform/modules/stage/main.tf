@@ -11,6 +11,7 @@
 locals {
   hyphenated = replace(var.name, "_", "-")
   queue_name = coalesce(var.queue_name, local.hyphenated)
+  rule_name  = "${var.platform.name_prefix}-${local.queue_name}"
   buffered   = var.settings.delivery != "realtime"
 
   # Above ten messages Lambda demands a window of at least one second.
@@ -20,7 +21,7 @@ locals {
   queue_statements = local.buffered ? [{
     sid       = "ConsumeQueue"
     actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-    resources = [module.queue.queue.arn]
+    resources = [module.queue.composed_arn]
     condition = {} # reading needs the queue's key too: the function has it for its dead letters
   }] : []
 }
@@ -31,7 +32,8 @@ module "queue" {
   platform = var.platform
   name     = local.queue_name
   buffered = local.buffered
-  rule_arn = aws_cloudwatch_event_rule.this.arn
+  # Composed, so that the slow queues need not wait for the bus and the rule.
+  rule_arn = "${var.platform.rule_arn_prefix}${local.rule_name}"
   # Lambda's guidance: six times the function's timeout, plus the window. Less, and slow batches are handled twice.
   visibility_timeout_seconds = 6 * var.settings.timeout_seconds + local.window_seconds
 }
@@ -40,21 +42,22 @@ module "function" {
   source = "../function"
 
   platform             = var.platform
+  bus_name             = var.bus.name
   name                 = var.name
   description          = var.description
   memory_mb            = var.settings.memory_mb
   timeout_seconds      = var.settings.timeout_seconds
   reserved_concurrency = var.settings.reserved_concurrency
   environment          = var.environment
-  dead_letter_queue    = { url = module.queue.queue.dlq_url, arn = module.queue.queue.dlq_arn }
+  dead_letter_queue    = module.queue.dead_letter_queue
   statements           = concat(local.queue_statements, var.statements)
   vpc                  = var.vpc
 }
 
 resource "aws_cloudwatch_event_rule" "this" {
-  name           = "${var.platform.name_prefix}-${local.queue_name}"
+  name           = local.rule_name
   description    = var.description
-  event_bus_name = var.platform.bus_name
+  event_bus_name = var.bus.name
 
   event_pattern = jsonencode(merge(
     { detail-type = var.detail_types },
@@ -64,12 +67,12 @@ resource "aws_cloudwatch_event_rule" "this" {
 
 resource "aws_cloudwatch_event_target" "this" {
   rule           = aws_cloudwatch_event_rule.this.name
-  event_bus_name = var.platform.bus_name
+  event_bus_name = var.bus.name
   target_id      = local.queue_name
   arn            = local.buffered ? module.queue.queue.arn : module.function.arn
 
   dead_letter_config {
-    arn = var.platform.undelivered_arn
+    arn = var.bus.undelivered_arn
   }
 
   retry_policy {
@@ -97,7 +100,7 @@ resource "aws_lambda_function_event_invoke_config" "this" {
 
   destination_config {
     on_failure {
-      destination = module.queue.queue.dlq_arn
+      destination = module.queue.dead_letter_queue.arn
     }
   }
 }

@@ -1,0 +1,173 @@
+"""Builds what Terraform uploads: an archive for each function, and the layer with the packages they import.
+
+An archive holds the function's handler, the package `postrail` and `config/`. The same sources give the same bytes, so
+Terraform, which goes by the hash, deploys only what changed.
+
+The layer comes from `requirements-lambda.lock`: the closure of the project's own dependencies, resolved for the
+functions' Python. It leaves out boto3, botocore and s3transfer: the Lambda runtime has them, kept current by AWS, and
+they would be the largest part of every cold start.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+BUILD: Final = CHECKOUT / "build"
+LAMBDAS: Final = CHECKOUT / "lambdas"
+LAYER_LOCK: Final = CHECKOUT / "requirements-lambda.lock"
+LAYER_NAME: Final = "dependencies-layer.zip"
+
+IN_RUNTIME: Final = frozenset({"boto3", "botocore", "s3transfer"})
+PLATFORMS: Final = {
+    # The runtime is Amazon Linux 2023: glibc 2.34.
+    "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),
+    "x86_64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64"),
+}
+
+# Lambda's limits: 250 MB for code and layers together, unzipped; 50 MB for an archive sent with the request itself.
+LAYER_UNZIPPED_BYTES_MAX: Final = 240 * 1024 * 1024
+LAYER_ZIPPED_BYTES_MAX: Final = 50 * 1024 * 1024
+
+_EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
+_READABLE: Final = 0o644 << 16
+_SKIPPED_FOLDERS: Final = frozenset({"__pycache__", "bin"})
+_SKIPPED_FILES: Final = frozenset({"RECORD", "direct_url.json", ".DS_Store"})
+
+
+class BuildError(Exception):
+    """The archives cannot be built; the message says what to do."""
+
+
+def function_names(lambdas: Path = LAMBDAS) -> list[str]:
+    """The folders under `lambdas` that hold a function, sorted."""
+    return sorted(handler.parent.name for handler in lambdas.glob("*/handler.py"))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file of a tree that belongs into an archive, sorted by path; compiled and installer's files do not."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        skipped = path.suffix == ".pyc" or path.name in _SKIPPED_FILES or _SKIPPED_FOLDERS.intersection(inside.parts)
+        if path.is_file() and not skipped:
+            yield path
+
+
+def write_archive(target: Path, members: Iterable[tuple[str, Path]]) -> None:
+    """Write (name, file) pairs into a zip whose bytes depend on names and contents alone.
+
+    The archive appears whole or not at all: a reader never sees half of it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=target.name)
+    os.close(handle)
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for name, path in sorted(members):
+                entry = zipfile.ZipInfo(name, date_time=_EARLIEST)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.create_system = 3  # Unix, wherever it is built: permissions count
+                entry.external_attr = _READABLE
+                archive.writestr(entry, path.read_bytes())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(target)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def build_functions(build: Path = BUILD, checkout: Path = CHECKOUT) -> list[Path]:
+    """Build every function's archive and return their paths. Raises BuildError when there is no function."""
+    names = function_names(checkout / "lambdas")
+    if not names:
+        msg = f"no lambdas/<name>/handler.py under {checkout}"
+        raise BuildError(msg)
+    package, config = checkout / "source" / "postrail", checkout / "config"
+    shared = [(f"postrail/{path.relative_to(package).as_posix()}", path) for path in files_below(package)]
+    shared += [(f"config/{path.relative_to(config).as_posix()}", path) for path in files_below(config)]
+    archives = []
+    for name in names:
+        archive = build / f"{name}.zip"
+        write_archive(archive, [("handler.py", checkout / "lambdas" / name / "handler.py"), *shared])
+        archives.append(archive)
+    return archives
+
+
+def layer_requirements(lock: str) -> str:
+    """The lock file's text without the packages that the Lambda runtime brings along."""
+    kept: list[str] = []
+    keeping = True
+    for line in lock.splitlines():
+        if line and not line[0].isspace() and not line.startswith("#"):
+            keeping = line.partition("==")[0].strip().lower() not in IN_RUNTIME
+        if keeping:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def install(requirements: str, folder: Path, *, python: str, arch: str) -> None:
+    """Install locked packages for another machine into `folder`. Raises BuildError when pip cannot."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as lock:
+        lock.write(requirements)
+        lock.flush()
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+        command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation", "cp"]
+        command += ["--python-version", python, "--target", str(folder), "--requirement", lock.name]
+        for platform in PLATFORMS[arch]:
+            command += ["--platform", platform]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own arguments
+    if done.returncode:
+        msg = f"pip cannot install the layer's packages for Python {python} on {arch}:\n{done.stderr.strip()}"
+        raise BuildError(msg)
+
+
+def build_layer(build: Path = BUILD, *, python: str, arch: str, lock: Path = LAYER_LOCK) -> Path:
+    """Build the layer for one Python release and instruction set, and return its path.
+
+    Raises BuildError when a package has no wheel for them, or the layer is larger than Lambda takes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="postrail-layer-"))
+    try:
+        install(layer_requirements(lock.read_text(encoding="utf-8")), folder, python=python, arch=arch)
+        files = list(files_below(folder))
+        unzipped_bytes = sum(path.stat().st_size for path in files)
+        archive = build / LAYER_NAME
+        write_archive(archive, [(f"python/{path.relative_to(folder).as_posix()}", path) for path in files])
+    finally:
+        shutil.rmtree(folder)
+    zipped_bytes = archive.stat().st_size
+    if unzipped_bytes > LAYER_UNZIPPED_BYTES_MAX or zipped_bytes > LAYER_ZIPPED_BYTES_MAX:
+        archive.unlink()
+        msg = f"the layer has {unzipped_bytes} bytes, {zipped_bytes} zipped: more than Lambda takes; drop a dependency"
+        raise BuildError(msg)
+    return archive
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build as the command line says. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--output", type=Path, default=BUILD, help="folder of the archives (default: build/)")
+    parser.add_argument("--layer", action="store_true", help="build the dependencies layer too")
+    parser.add_argument("--python", default="3.13", help="the functions' Python release (default: 3.13)")
+    parser.add_argument("--arch", choices=sorted(PLATFORMS), default="arm64", help="instruction set (default: arm64)")
+    options = parser.parse_args(arguments)
+    try:
+        archives = build_functions(options.output)
+        if options.layer:
+            archives.append(build_layer(options.output, python=options.python, arch=options.arch))
+    except BuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    for archive in archives:
+        sys.stdout.write(f"{archive}  {archive.stat().st_size} bytes\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
