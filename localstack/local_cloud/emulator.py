@@ -8,7 +8,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -40,8 +40,13 @@ class Emulator:
     secret_access_key: str = SECRET_ACCESS_KEY
 
 
-def ensure_running(state: StateDir, update: Callable[[str], None]) -> Emulator:
-    """Find the emulator of this state directory, or start it. Raises LocalCloudError when it does not come up."""
+def ensure_running(
+    state: StateDir, update: Callable[[str], None], *, preferred_ports: Sequence[int] = (USUAL_PORT,)
+) -> Emulator:
+    """Find the emulator of this state directory, or start it: on its last port, a preferred one, or any free one.
+
+    Raises LocalCloudError when it does not come up.
+    """
     record = processes.running(state, NAME)
     if record is not None and healthy(record.address):
         return Emulator("ministack", record.address, record.boot_id)
@@ -50,7 +55,7 @@ def ensure_running(state: StateDir, update: Callable[[str], None]) -> Emulator:
     last_port = _last_port(state)
     processes.stop(state, NAME)
     for attempt in range(1, _STARTS_MAX + 1):
-        port = processes.choose_port([*last_port, USUAL_PORT] if attempt == 1 else [])
+        port = processes.choose_port([*last_port, *preferred_ports] if attempt == 1 else [])
         update(f"starting on port {port}")
         record = _start(state, port)
         if processes.wait_for(partial(healthy, record.address), record, patience_s=_BOOT_PATIENCE_S):

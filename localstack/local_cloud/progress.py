@@ -29,7 +29,9 @@ class Step:
             self._status.update(f"{escape(self._title)}: {escape(text)} [dim]({self.elapsed_s():.0f} s)[/dim]")
         elif time.monotonic() - self._said_at >= _PLAIN_UPDATE_S:
             self._said_at = time.monotonic()
-            self._console.print(f"  {self._title}: {text} ({self.elapsed_s():.0f} s)", markup=False, highlight=False)
+            self._console.print(
+                f"  {self._title}: {text} ({self.elapsed_s():.0f} s)", markup=False, highlight=False, soft_wrap=True
+            )
 
     def elapsed_s(self) -> float:
         """Seconds since the step began."""
@@ -50,14 +52,16 @@ class Reporter:
                 step = Step(title, self.console, status)
                 yield step
         else:
-            self.console.print(f"{title} ...", markup=False, highlight=False)
+            self.console.print(f"{title} ...", markup=False, highlight=False, soft_wrap=True)
             step = Step(title, self.console, None)
             yield step
         detail = f": {step.result}" if step.result else ""
         self.console.print(
-            f"[green]ok[/green]  {escape(title)}{escape(detail)} [dim]({step.elapsed_s():.1f} s)[/dim]", highlight=False
+            f"[green]ok[/green]  {escape(title)}{escape(detail)} [dim]({step.elapsed_s():.1f} s)[/dim]",
+            highlight=False,
+            soft_wrap=True,
         )
 
     def note(self, text: str) -> None:
         """One line that is neither start nor end of anything."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
