@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from tests.builders.payments import make_authorization, make_card
+
 from postrail.contracts.envelope import start_event
 from postrail.contracts.events import (
     DuplicateParked,
@@ -24,8 +26,6 @@ from postrail.contracts.events import (
     PaymentPostingFailed,
     PaymentReferred,
     PaymentRejected,
-    PaymentStandardised,
-    PostingRequested,
     PostingSequenceOverdue,
 )
 from postrail.contracts.payment import RuleHit, RuleOutcome
@@ -41,7 +41,6 @@ from postrail.stages.enrich import enrich
 from postrail.stages.follow_up import encode_event, follow_up
 from postrail.stages.sequence_postings import sequence_postings
 from postrail.stages.standardise import standardise
-from tests.builders.payments import make_authorization, make_card
 
 REPO = Path(__file__).resolve().parents[2]
 START = datetime(2026, 10, 1, 9, 15, 31, 250_000, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from postrail.contracts.events import EVENT_TYPES, EventData, PaymentAuthorized
 from postrail.contracts.envelope import event_class
+from postrail.contracts.events import EVENT_TYPES, EventData, PaymentAuthorized
 from postrail.contracts.schemas import breaking_changes, event_schema, schema_drift, write_schemas
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"

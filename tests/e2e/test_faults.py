@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.conftest import REPO, Cloud
 from tests.e2e.test_road import assert_all_accounted_for, assert_ledger_balanced
 
@@ -17,7 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def test_the_pipe_runner_is_killed_and_nothing_is_lost(cloud: Cloud) -> None:
-    """kill -9 in the middle of a stream, start again: every payment comes to one end."""
+    """Kill -9 in the middle of a stream, start again: every payment comes to one end."""
     postrail = str(Path(sys.executable).parent / "postrail")
     command = [postrail, "inject", "--count", "400", "--seed", "11", "--via", "table", "--wait", "--json"]
     with subprocess.Popen(command, cwd=REPO, env=cloud.env, stdout=subprocess.PIPE, text=True) as injection:

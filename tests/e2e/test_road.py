@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
 from tests.e2e.conftest import Cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

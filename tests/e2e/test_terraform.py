@@ -1,7 +1,6 @@
 """The same Terraform that a real account takes: applied, planned again, and (by `down`) destroyed."""
 
 import pytest
-
 from tests.e2e.conftest import Cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
