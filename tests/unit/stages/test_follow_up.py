@@ -1,20 +1,25 @@
 """Events that follow from events: identity, trail, JSON."""
 
 import json
+from datetime import timedelta
 
 from tests.builders.deliveries import OCCURRED_AT, make_event, make_id
 from tests.builders.payments import make_accepted, make_approved, make_authorization, make_decision
-from tests.fakes.system import FakeClock
+from tests.fakes.system import NOON, FakeClock
 
 from postrail.contracts.events import Event, PaymentAccepted
 from postrail.stages.follow_up import EffectIds, encode_event, first_event, follow_up
 
+HOUR = timedelta(hours=1)
+
 
 def test_the_same_cause_gives_the_same_effect_the_same_id() -> None:
-    """A redelivered event makes its follower again, not a second one."""
-    cause = make_event(make_accepted()).metadata
+    """A redelivered event makes its follower again, not a second one; also when the event itself was made again."""
+    clock = FakeClock()
+    causes = [make_event(make_accepted(), event_id=make_id("evt", 1), occurred_at=at) for at in (NOON, NOON + HOUR)]
     first, again = (
-        follow_up(cause, "PaymentAuthorized", make_accepted(), producer="test", clock=FakeClock()) for _ in range(2)
+        follow_up(cause.metadata, "PaymentAuthorized", make_accepted(), producer="test", clock=clock)
+        for cause in causes
     )
     assert first.metadata.event_id == again.metadata.event_id
 
@@ -22,7 +27,7 @@ def test_the_same_cause_gives_the_same_effect_the_same_id() -> None:
 def test_causes_types_and_indexes_tell_effects_apart() -> None:
     """Nothing else may take another effect's id."""
     ids = {
-        EffectIds(cause, OCCURRED_AT, effect_type, index).new_id("evt")
+        EffectIds(cause, 1, effect_type, index).new_id("evt")
         for cause in (make_id("evt", 1), make_id("evt", 2))
         for effect_type in ("PaymentApproved", "PostingRequested")
         for index in (0, 1, 2)
