@@ -1,0 +1,101 @@
+"""The role that docs/ledger.md describes: it can do all that the functions need, and nothing more."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from tests.integration.ledger.support import (
+    ADA,
+    BEN,
+    CLOCK,
+    IDS,
+    MARKUP,
+    SETTLEMENT,
+    make_parts,
+    open_accounts,
+    payment_id,
+    run_engine,
+)
+
+from postrail.adapters.postgres.accounts import PostgresAccounts
+from postrail.adapters.postgres.connection import Database
+from postrail.adapters.postgres.follow import PostgresFollower
+from postrail.adapters.postgres.ledger import PostgresLedger
+from postrail.adapters.postgres.outbox import PostgresOutbox
+from postrail.adapters.postgres.outcomes import PostgresOutcomes
+from postrail.adapters.postgres.sequences import PostgresSequences
+from postrail.adapters.postgres.trace import trace
+from postrail.adapters.postgres.verify import verify
+from postrail.domain.errors import ReasonCode
+from postrail.domain.ledger import AccountStatus
+from postrail.ports import RecordedOutcome
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "ledger.md"
+
+
+@pytest.fixture
+def application_dsn(postgres_superuser_dsn: str, postgres_dsn: str) -> Iterator[str]:
+    """A role with exactly the grants of the guide."""
+    role, password = f"app_{secrets.token_hex(6)}", secrets.token_hex(12)
+    block = re.search(r"```sql\n(GRANT .*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    name = sql.Identifier(role)
+    with psycopg.connect(postgres_superuser_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(password)))
+        with psycopg.connect(postgres_dsn, autocommit=True) as owner:
+            owner.execute(block.group(1).replace("postrail_app", role).encode())
+        parts = urlsplit(postgres_dsn)
+        yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
+        admin.execute(sql.SQL("DROP OWNED BY {}").format(name))
+        admin.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+def test_the_application_role_can_do_all_that_the_functions_need(application_dsn: str) -> None:
+    with Database(application_dsn) as database:
+        ledger, outbox, sequences = PostgresLedger(database), PostgresOutbox(database), PostgresSequences(database)
+        open_accounts(database)
+        PostgresAccounts(database).set_status(BEN, AccountStatus.FROZEN)
+        parts = make_parts([(ADA, SETTLEMENT, 10), (ADA, MARKUP, 1)])
+        late, given_up = make_parts([(ADA, SETTLEMENT, 10), (ADA, MARKUP, 1)]), make_parts([(ADA, SETTLEMENT, 1)])
+        assert len(run_engine(ledger, [*parts, late[0]]).posted) == 1
+        with ledger.session() as session:
+            session.receive_parts(given_up)
+            session.refuse(given_up[0].data.sequence_id, ReasonCode.UNBALANCED, "by hand")
+        outbox.claim_unsent(10)
+        outbox.mark_sent([1])
+        assert len(sequences.alert_overdue(older_than_seconds=0, clock=CLOCK, ids=IDS, producer="watch")) == 1
+        outcome = RecordedOutcome(
+            payment_id(), "run-of-a-test", "PaymentRejected", IDS.new_id("evt"), CLOCK.now(), None, "{}"
+        )
+        PostgresOutcomes(database).record([outcome])
+        assert PostgresFollower(database).by_payment([outcome.payment_id])
+        assert trace(database, parts[0].data.payment_id) is not None
+        assert verify(database).clean
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO ledger.journal_transactions DEFAULT VALUES",
+        "INSERT INTO ledger.entries DEFAULT VALUES",
+        "UPDATE ledger.balances SET total_minor = 0",
+        "INSERT INTO ledger.accounts DEFAULT VALUES",
+        "UPDATE ledger.accounts SET currency = 'USD'",
+        "UPDATE ledger.posting_sequences SET payment_key = 'another'",
+        "DELETE FROM ledger.outbox",
+        "DELETE FROM audit.outcomes",
+        "UPDATE ledger.outbox SET detail = ''",
+        "ALTER TABLE ledger.entries DISABLE TRIGGER ALL",
+        "CREATE TABLE ledger.mine (id integer)",
+    ],
+)
+def test_the_application_role_can_do_nothing_else(application_dsn: str, statement: str) -> None:
+    with psycopg.connect(application_dsn) as connection:
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+        connection.rollback()
