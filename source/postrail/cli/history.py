@@ -25,7 +25,10 @@ _BODY_BYTES_MAX = 500_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryHop:
-    """One step on the payment's road: an event, the ledger's commit, an audit record or a dead letter."""
+    """One step on the payment's road: an event, the ledger's commit, an audit record or a dead letter.
+
+    `event_id` names the event, transaction or message; an audit record has none of its own.
+    """
 
     name: str
     at: datetime
@@ -191,10 +194,11 @@ def _authorization(row: Mapping[str, str] | None, found: PaymentTrace | None) ->
 
 def _hops(found: PaymentTrace | None, letters: tuple[Letter, ...]) -> Iterator[HistoryHop]:
     """Every step once; several events may tell of the same earlier ones."""
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for hop in _all_hops(found, letters):
-        if (hop.name, hop.event_id) not in seen:
-            seen.add((hop.name, hop.event_id))
+        identity = hop.event_id or hop.name
+        if identity not in seen:
+            seen.add(identity)
             yield hop
 
 
@@ -202,8 +206,8 @@ def _all_hops(found: PaymentTrace | None, letters: tuple[Letter, ...]) -> Iterat
     for sequence in found.sequences if found else ():
         yield from _sequence_hops(sequence)
     for outcome in found.outcomes if found else ():
-        yield from _event_hops(outcome.detail_type, outcome.event, outcome.reason_code or "")
-        yield HistoryHop("recorded in the audit trail", outcome.recorded_at, outcome.event_id)
+        yield from _event_hops(outcome.detail_type, outcome.event, "")
+        yield HistoryHop("recorded in the audit trail", outcome.recorded_at, "", outcome.reason_code or "")
     for row in found.outbox if found else ():
         sent = "" if row.sent_at is None else f"on the bus at {_clock_time(row.sent_at)}"
         yield from _event_hops(row.detail_type, row.event, sent or "waits in the outbox")

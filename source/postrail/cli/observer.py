@@ -25,11 +25,15 @@ _MESSAGES_PER_DRAIN_MAX = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One event of the run as it was seen on the bus; `at` is when its producer made it, seconds of the epoch."""
+    """One event of the run as it was seen on the bus.
+
+    `at` is when its producer made it and `seen_at` when it reached the observer's queue, in seconds of the epoch.
+    """
 
     detail_type: str
     payment_id: str
     at: float
+    seen_at: float
     data: dict[str, Any]
 
 
@@ -81,7 +85,7 @@ class Observer:
             if "TopicArn" in body:
                 alerts.append(Alert(str(body.get("Message", "")), _sent_at(message)))
             elif body.get("detail-type") != _CANARY_TYPE:
-                events.append(_observed(body))
+                events.append(_observed(body, _sent_at(message)))
         return events, alerts
 
     def _messages(self) -> Iterator[dict[str, Any]]:
@@ -172,13 +176,14 @@ class Observer:
         )
 
 
-def _observed(event: dict[str, Any]) -> Observed:
+def _observed(event: dict[str, Any], seen_at: float) -> Observed:
     metadata, data = event["detail"].get("metadata", {}), event["detail"].get("data", {})
     occurred_at = metadata.get("occurred_at") or event["time"]
     return Observed(
         detail_type=event["detail-type"],
         payment_id=str(metadata.get("payment_id", "")),
         at=datetime.fromisoformat(occurred_at).timestamp(),
+        seen_at=seen_at,
         data=data if isinstance(data, dict) else {},
     )
 

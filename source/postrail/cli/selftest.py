@@ -89,7 +89,9 @@ class Watch:
                 return
         if event.data.get("reason_code"):
             self.remarks[probe] = f" ({event.data['reason_code']}{_advice(str(event.data['reason_code']))})"
-        self.signals.setdefault((probe, event.detail_type), event.at)
+        # What leaves through the outbox is made before the commit that lets it leave: its arrival counts.
+        at = event.seen_at if event.detail_type == "PaymentPosted" else event.at
+        self.signals.setdefault((probe, event.detail_type), at)
 
     def alert(self, alert: Alert) -> None:
         """An alert was seen; which probe it is about stands in its text."""

@@ -35,7 +35,7 @@ def _authorization(payment):
 
 
 def _event(watch, probe, detail_type, at=5.0, **data):
-    return Observed(detail_type, watch.probes[probe].payment_id, at, data)
+    return Observed(detail_type, watch.probes[probe].payment_id, at, at + 1, data)
 
 
 def test_every_probe_but_the_malformed_one_is_a_valid_authorization(probes):
@@ -82,6 +82,11 @@ def test_postings_count_when_all_parts_were_seen(watch):
     assert watch.signals[Probe.TABLE, "PostingRequested"] == 3.0
 
 
+def test_what_leaves_through_the_outbox_counts_from_its_arrival(watch):
+    watch.hear(_event(watch, Probe.TABLE, "PaymentPosted", 3.0))
+    assert watch.signals[Probe.TABLE, "PaymentPosted"] == 4.0
+
+
 def test_whichever_of_two_equal_events_was_parked_is_the_twin(watch):
     first = dict(watch.probes)
     watch.sent(Probe.EVENTS, 1.0)
@@ -117,7 +122,7 @@ def test_ends_alerts_and_letters_become_signals(watch):
 
 
 def test_what_belongs_to_others_is_ignored(watch):
-    watch.hear(Observed("PaymentAccepted", "pay_other", 1.0, {}))
+    watch.hear(Observed("PaymentAccepted", "pay_other", 1.0, 1.0, {}))
     watch.end("pay_other", End(Outcome.POSTED, "", 1.0))
     watch.alert(Alert("pay_other", 1.0))
     assert not watch.letter(Letter("q", "m", "r", "pay_other", "run_other", "X", "", 1.0, ""), RUN)
