@@ -1,0 +1,104 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name_prefix     = "postrail-test"
+  ledger          = { host = "ledger.test", username = "postrail", subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  ledger_password = "not-a-real-one"
+}
+
+run "real_account_has_everything" {
+  assert {
+    condition     = alltrue([for pipe in values(output.pipes) : pipe.managed]) && keys(output.pipes) == ["intake", "rules"]
+    error_message = "Both pipes run as pipes."
+  }
+
+  assert {
+    condition     = length(aws_lambda_layer_version.dependencies) == 1
+    error_message = "Functions get their packages from a layer."
+  }
+
+  assert {
+    condition = keys(output.functions) == [
+      "apply_rules", "deduplicate", "enrich", "migrate_ledger", "post", "record_outcome", "relay_outbox", "sequence_postings", "standardise", "watch_sequences",
+    ]
+    error_message = "A function for each folder under lambdas/."
+  }
+
+  assert {
+    condition     = keys(output.queues) == ["apply-rules", "deduplicate", "enrich", "posting", "record-outcome", "sequence-postings", "standardise"]
+    error_message = "A queue for each stage."
+  }
+
+  assert {
+    condition     = contains(keys(output.dead_letter_queues), "intake-pipe") && contains(keys(output.dead_letter_queues), "rules-undelivered") && length(output.dead_letter_queues) == 9
+    error_message = "Every place where an event can end is named."
+  }
+
+  assert {
+    condition     = keys(output.tables) == ["authorizations", "dedup", "reference", "velocity"] && output.tables.authorizations.stream_arn != null
+    error_message = "Four tables, one with a stream."
+  }
+}
+
+run "stages_choose_their_delivery" {
+  variables {
+    stages = {
+      standardise = { delivery = "realtime" }
+      apply_rules = { delivery = "realtime" }
+      post        = { delivery = "batch" }
+    }
+  }
+
+  assert {
+    condition     = output.queues.standardise.url == null && output.queues["apply-rules"].url == null && output.queues.enrich.url != null && output.queues.posting.url != null
+    error_message = "Only stages in real time are without a queue."
+  }
+
+  assert {
+    condition     = keys(output.pipes) == ["intake"]
+    error_message = "Without queue no pipe into the rules engine."
+  }
+}
+
+run "an_emulator_gets_no_pipes_and_no_layer" {
+  variables {
+    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false }
+  }
+
+  assert {
+    condition     = !output.pipes.intake.managed && !output.pipes.rules.managed && length(aws_lambda_layer_version.dependencies) == 0
+    error_message = "What the target lacks is not created, but the pipes are still described."
+  }
+}
+
+run "postings_are_never_unqueued" {
+  command = plan
+
+  variables {
+    stages = { post = { delivery = "realtime" } }
+  }
+
+  expect_failures = [var.stages]
+}
+
+run "a_stage_that_does_not_exist_is_refused" {
+  command = plan
+
+  variables {
+    stages = { standardize = { delivery = "realtime" } }
+  }
+
+  expect_failures = [var.stages]
+}
+
+run "name_prefix_fits_every_service" {
+  command = plan
+
+  variables {
+    name_prefix = "Postrail_Test"
+  }
+
+  expect_failures = [var.name_prefix]
+}
