@@ -71,7 +71,10 @@ class Cloud:
         return taken
 
 
-@pytest.fixture(params=["moto", "emulator"])
+ENDPOINT_URL = os.environ.get("POSTRAIL_TEST_ENDPOINT_URL")
+
+
+@pytest.fixture(params=["moto", "emulator"] if ENDPOINT_URL else ["moto"])
 def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Each cloud in turn."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
@@ -81,11 +84,8 @@ def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     if request.param == "emulator":
-        endpoint_url = os.environ.get("POSTRAIL_TEST_ENDPOINT_URL")
-        if endpoint_url is None:
-            pytest.skip("set POSTRAIL_TEST_ENDPOINT_URL to run this against an emulator as well")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        yield Cloud(endpoint_url, prefix)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", str(ENDPOINT_URL))
+        yield Cloud(ENDPOINT_URL, prefix)
         return
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
