@@ -1,6 +1,7 @@
 """Fixtures of command-line tests: a graph as Terraform's outputs describe it, and the command line as a function."""
 
 import json
+from functools import cache
 
 import boto3
 import pytest
@@ -23,6 +24,20 @@ def no_graph(monkeypatch, tmp_path):
     return tmp_path
 
 
+# One session for all tests: reading the models of the services is what takes the time. AWS itself is empty each time.
+_SESSION = boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
+
+
+class SharedAws:
+    """Clients that are made once for the whole run."""
+
+    @staticmethod
+    @cache
+    def client(service: str):
+        """The client of a service."""
+        return _SESSION.client(service)
+
+
 @pytest.fixture
 def aws(monkeypatch):
     """Moto in place of AWS."""
@@ -31,8 +46,9 @@ def aws(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(Graph, "_session", lambda _: _SESSION)
     with mock_aws():
-        yield boto3.Session(region_name=REGION)
+        yield SharedAws()
 
 
 @pytest.fixture
@@ -44,7 +60,7 @@ def graph(aws, no_graph) -> Graph:
     return load_graph(CommandLineSettings(outputs=path, ledger_dsn="postgresql://nobody@127.0.0.1:1/none"))
 
 
-def make_resources(session: boto3.Session) -> dict[str, object]:
+def make_resources(session: SharedAws) -> dict[str, object]:
     """Tables, bus, queues, bucket and topic; returns what Terraform would output of them."""
     tables = {}
     for name, key in (
@@ -86,7 +102,7 @@ def make_resources(session: boto3.Session) -> dict[str, object]:
     }
 
 
-def _queue(session: boto3.Session, stage: str) -> dict[str, str]:
+def _queue(session: SharedAws, stage: str) -> dict[str, str]:
     sqs = session.client("sqs")
     return {
         "name": f"{PREFIX}-{stage}",

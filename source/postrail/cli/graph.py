@@ -23,7 +23,7 @@ _OUTPUTS_BYTES_MAX = 4_000_000
 _CLIENT_CONFIG = Config(
     connect_timeout=3,
     read_timeout=30,
-    retries={"mode": "standard", "max_attempts": 4},
+    retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=20,
 )
 
