@@ -117,6 +117,9 @@ def _settings(scratch: Path, port: int, endpoint_url: str) -> dict[str, str]:
         # No Docker, even where there is one: the emulator would run databases in it, and at its start it removes
         # every container that another MiniStack made.
         "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",
+        # Both would listen on every interface, whatever BIND_HOST says.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         # The functions' own calls lead back here.
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_DEFAULT_REGION": REGION,

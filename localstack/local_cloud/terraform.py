@@ -47,7 +47,8 @@ class ApplyProgress:
                 self.total = sum(int(changes.get(name, 0)) for name in ("add", "change", "remove"))
                 return True
             self.changes = str(event.get("@message", ""))
-        elif kind == "apply_complete":
+        elif kind == "apply_complete" and event.get("hook", {}).get("action") in {"create", "update", "delete"}:
+            # Data sources complete as well, by a `read`, and are not in the total.
             self.done += 1
             return True
         elif kind == "diagnostic" and event.get("@level") == "error":
@@ -77,7 +78,7 @@ class Deployer:
         cache.mkdir(parents=True, exist_ok=True)
         text = cli_configuration(source, registry_host(self._terraform), cache)
         self._state.terraform_cli_config.write_text(text, encoding="utf-8")
-        variables = {
+        variables: dict[str, Any] = {
             "zip_dir": str(ZIPS),
             # `up` migrates before it deploys, so that no scheduled function meets an empty database.
             "ledger": {
@@ -90,6 +91,9 @@ class Deployer:
             "ledger_password": ledger.password,
             "architecture": "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64",
         }
+        if self._emulator.kind == "localstack":
+            # LocalStack runs pipes, and functions in containers of the real runtime, which hold no packages.
+            variables["target"] = {"emulator": True, "pipes_run": True, "tracing": False, "dependencies_layer": True}
         write_private(self._state.terraform_variables, json.dumps(variables, indent=2))
         self.drop_state_of_another_boot()
 
@@ -151,7 +155,9 @@ class Deployer:
             message = f"terraform output failed:\n{answer.stderr.strip()[-2000:]}"
             raise LocalCloudError(message)
         outputs: dict[str, Any] = json.loads(answer.stdout)
-        write_private(self._state.outputs, answer.stdout)
+        # Left alone when nothing changed: the pipe runner starts anew whenever the file is replaced.
+        if not self._state.outputs.exists() or self._state.outputs.read_text(encoding="utf-8") != answer.stdout:
+            write_private(self._state.outputs, answer.stdout)
         return outputs
 
     def _variable_arguments(self) -> list[str]:

@@ -220,9 +220,10 @@ class Runner:
         logged_at = time.monotonic()
         try:
             while not self._stop.wait(_BEAT_S):
-                if deployment_stamp(self._state) != deployment.stamp or generation.dead():
+                ended = generation.dead()
+                if deployment_stamp(self._state) != deployment.stamp or (ended and deployment.pipes):
                     generation.stop()
-                    deployment, generation = self._follow(deployment, generation)
+                    deployment, generation = self._follow(deployment, generation, ended)
                 self._beat()
                 if time.monotonic() - logged_at >= _PROGRESS_LOG_S:
                     logged, logged_at = self._log_progress(logged), time.monotonic()
@@ -240,16 +241,15 @@ class Runner:
         self._beat()
         return generation
 
-    def _follow(self, old: Deployment, stopped: Generation) -> tuple[Deployment, Generation]:
+    def _follow(self, old: Deployment, stopped: Generation, ended: list[str]) -> tuple[Deployment, Generation]:
         """Take up the new deployment; while its files cannot be used, stay stopped and look again."""
-        dead = stopped.dead()
+        stamp = deployment_stamp(self._state)
         try:
             new = read_deployment(self._state)
         except (OSError, ValueError, UnsupportedDefinitionError) as error:
-            if deployment_stamp(self._state) != old.stamp:
-                logger.warning("the deployment cannot be played", extra={"fields": {"cause": str(error)}})
-            return Deployment((), old.cloud, deployment_stamp(self._state)), stopped
-        logger.info("deployment changed", extra={"fields": {"ended": dead}})
+            logger.warning("the deployment cannot be played", extra={"fields": {"cause": str(error)}})
+            return Deployment((), old.cloud, stamp), stopped
+        logger.info("deployment changed", extra={"fields": {"ended": ended}})
         return new, self._begin(new)
 
     def _beat(self) -> None:
