@@ -93,6 +93,14 @@ def postgres_database(postgres_server: PostgresServer, migrated_template: str) -
     postgres_server.drop_database(name)
 
 
+@pytest.fixture(scope="module")
+def module_database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """The name of a migrated database that the tests of one module share: for those that leave it as it was."""
+    name = postgres_server.create_database(migrated_template)
+    yield name
+    postgres_server.drop_database(name)
+
+
 @pytest.fixture
 def postgres_dsn(postgres_server: PostgresServer, postgres_database: str) -> str:
     """A fresh, migrated database, as its owner, who is no superuser."""

@@ -1,19 +1,22 @@
 """Random deliveries of parts, judged by a model that is small enough to be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
-from hypothesis import HealthCheck, Phase, given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.integration.conftest import PostgresServer
-from tests.integration.ledger.support import ADA, BEN, CLOSED, SETTLEMENT, Part, make_parts, open_accounts, run_engine
+from tests.integration.ledger.support import SETTLEMENT, Part, account, balance, make_parts, open_accounts, run_engine
 
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.ledger import PostgresLedger
 from postrail.adapters.postgres.verify import verify
 from postrail.domain.errors import ReasonCode
+from postrail.domain.ledger import AccountStatus
 
-PAYERS = (ADA, BEN, CLOSED)
+PAYERS = ("ada", "ben", "closed")
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,19 @@ class Model:
         if plan.key in self.keys:
             same = self.keys[plan.key] == content
             self.closed[number] = ReasonCode.ALREADY_POSTED if same else ReasonCode.POSTING_CONFLICT
-        elif plan.payer == CLOSED:
+        elif plan.payer == "closed":
             self.closed[number] = ReasonCode.ACCOUNT_NOT_OPEN
         else:
             self.closed[number] = None
             self.keys[plan.key] = content
             self.moved[plan.payer] = self.moved.get(plan.payer, 0) - sum(amounts)
+
+
+@pytest.fixture(scope="module")
+def shared_ledger(postgres_server: PostgresServer, module_database: str) -> Iterator[Database]:
+    """One database for all examples."""
+    with Database(postgres_server.owner_dsn_of(module_database)) as database:
+        yield database
 
 
 @st.composite
@@ -87,57 +97,67 @@ def scenarios(draw: st.DrawFn) -> tuple[list[Plan], list[list[Delivery]]]:
     return plans, draw(st.lists(st.lists(delivery, min_size=1, max_size=6), min_size=1, max_size=8))
 
 
-def _part(plan: Plan, delivery: Delivery, payment: str, place: str) -> Part:
-    amounts = [amount + (delivery.contradicts and at == delivery.part) for at, amount in enumerate(plan.amounts)]
-    planned = make_parts([(plan.payer, SETTLEMENT, amount) for amount in plan.amounts])
-    parts = make_parts(
-        [(plan.payer, SETTLEMENT, amount) for amount in amounts],
-        payment=payment,
-        key=f"key:{place}-{plan.key}",
-        fingerprint=planned[0].data.fingerprint,
-    )
-    return parts[delivery.part]
+@dataclass(frozen=True)
+class World:
+    """Accounts, payments and keys of one example: no two examples share any, so all can share a database."""
+
+    number: int
+
+    def account(self, payer: str) -> str:
+        return f"customer:{payer}-{self.number}:gbp"
+
+    def payment(self, plan: int) -> str:
+        return f"pay_{self.number:016x}{plan:016x}"
+
+    def open_accounts(self, database: Database) -> None:
+        statuses = {"closed": AccountStatus.CLOSED}
+        specs = [account(self.account(payer), statuses.get(payer, AccountStatus.OPEN)) for payer in PAYERS]
+        open_accounts(database, [*specs, account(SETTLEMENT)])
+
+    def part(self, plan: Plan, delivery: Delivery) -> Part:
+        payer = self.account(plan.payer)
+        planned = make_parts([(payer, SETTLEMENT, amount) for amount in plan.amounts])
+        amounts = [amount + (delivery.contradicts and at == delivery.part) for at, amount in enumerate(plan.amounts)]
+        parts = make_parts(
+            [(payer, SETTLEMENT, amount) for amount in amounts],
+            payment=self.payment(delivery.plan),
+            key=f"key:{self.number}-{plan.key}",
+            fingerprint=planned[0].data.fingerprint,
+            correlation_id=self.run,
+        )
+        return parts[delivery.part]
+
+    @property
+    def run(self) -> str:
+        return f"run-of-example-{self.number}"
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-)
+_numbers = count(1)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenario=scenarios())
 def test_whatever_arrives_the_ledger_does_what_the_model_says(
-    postgres_server: PostgresServer, migrated_template: str, scenario: tuple[list[Plan], list[list[Delivery]]]
+    shared_ledger: Database, scenario: tuple[list[Plan], list[list[Delivery]]]
 ) -> None:
     plans, batches = scenario
-    name = postgres_server.create_database(migrated_template)
-    try:
-        with Database(postgres_server.owner_dsn_of(name)) as database:
-            _play(database, plans, batches)
-    finally:
-        postgres_server.drop_database(name)
-
-
-def _play(database: Database, plans: Sequence[Plan], batches: Sequence[Sequence[Delivery]]) -> None:
-    open_accounts(database)
-    ledger, model = PostgresLedger(database), Model()
-    payments = [f"pay_{number:032x}" for number in range(1, len(plans) + 1)]
+    world, model = World(next(_numbers)), Model()
+    world.open_accounts(shared_ledger)
     for batch in batches:
         model.receive(batch, plans)
-        run_engine(ledger, [_part(plans[one.plan], one, payments[one.plan], "run") for one in batch])
-    rows = database.fetch("SELECT payment_id, status, reason FROM ledger.posting_sequences ORDER BY payment_id")
-    expected = [
-        (
-            payments[number],
-            "waiting" if number not in model.closed else "refused" if model.closed[number] else "posted",
-            model.closed.get(number),
-        )
-        for number in sorted(model.kept)
-    ]
-    assert [tuple(row) for row in rows] == expected
-    balances = database.fetch(
-        "SELECT account_id, sum(amount_minor)::bigint AS moved FROM ledger.entries JOIN ledger.journal_transactions"
-        " USING (transaction_id) WHERE kind = 'payment' AND amount_minor < 0 GROUP BY account_id"
+        run_engine(PostgresLedger(shared_ledger), [world.part(plans[one.plan], one) for one in batch])
+    rows = shared_ledger.fetch(
+        "SELECT payment_id, status, reason FROM ledger.posting_sequences WHERE correlation_id = $1 ORDER BY payment_id",
+        world.run,
     )
-    assert {row["account_id"]: row["moved"] for row in balances} == model.moved
-    assert verify(database).clean
+    assert [tuple(row) for row in rows] == [
+        (
+            world.payment(plan),
+            "waiting" if plan not in model.closed else "refused" if model.closed[plan] else "posted",
+            model.closed.get(plan),
+        )
+        for plan in sorted(model.kept)
+    ]
+    for payer in PAYERS:
+        assert balance(shared_ledger, world.account(payer)) == model.moved.get(payer, 0)
+    assert verify(shared_ledger).clean

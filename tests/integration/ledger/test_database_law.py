@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import errors
-from tests.integration.ledger.support import ADA, BEN, EURO, make_order, open_accounts, post_orders
+from tests.integration.conftest import PostgresServer
+from tests.integration.ledger.support import ADA, BEN, EURO, balance, make_order, open_accounts, post_orders
 
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.ledger import PostgresLedger
@@ -21,15 +22,23 @@ TRANSACTION = (
 ENTRIES = "INSERT INTO ledger.entries (transaction_id, leg_no, account_id, amount_minor, currency) VALUES "
 
 
-@pytest.fixture(autouse=True)
-def _posted(database: Database, ledger: PostgresLedger) -> None:
-    open_accounts(database)
-    post_orders(ledger, make_order())
+def _prepare(dsn: str) -> None:
+    with Database(dsn) as database:
+        open_accounts(database)
+        post_orders(PostgresLedger(database), make_order())
+
+
+@pytest.fixture(scope="module")
+def prepared_database(postgres_server: PostgresServer, module_database: str) -> str:
+    """A ledger with accounts and one payment, that no test changes."""
+    _prepare(postgres_server.owner_dsn_of(module_database))
+    return module_database
 
 
 @pytest.fixture
-def owner(postgres_dsn: str) -> Iterator[Owner]:
-    with psycopg.connect(postgres_dsn) as connection:
+def owner(postgres_server: PostgresServer, prepared_database: str) -> Iterator[Owner]:
+    """The owner of all tables, in a transaction that is rolled back."""
+    with psycopg.connect(postgres_server.owner_dsn_of(prepared_database)) as connection:
         yield connection
         connection.rollback()
 
@@ -45,15 +54,14 @@ def _transaction(legs: int = 2) -> bytes:
     return TRANSACTION.format(legs=legs).encode()
 
 
-def test_a_balanced_transaction_by_hand_moves_the_balances(owner: Owner, database: Database) -> None:
+def test_a_balanced_transaction_by_hand_moves_the_balances(postgres_dsn: str, database: Database) -> None:
     """The balances follow the entries, not the code that writes them."""
-    owner.execute(_transaction())
-    owner.execute(_entries((1, ADA, -70, "GBP"), (2, BEN, 70, "GBP")))
-    owner.commit()
+    _prepare(postgres_dsn)
+    with psycopg.connect(postgres_dsn) as connection:
+        connection.execute(_transaction())
+        connection.execute(_entries((1, ADA, -70, "GBP"), (2, BEN, 70, "GBP")))
     assert verify(database).clean
-    row = database.fetch_one("SELECT total_minor FROM ledger.balances WHERE account_id = $1", BEN)
-    assert row is not None
-    assert row["total_minor"] == 50_070
+    assert (balance(database, ADA), balance(database, BEN)) == (100_000 - 1_000 - 70, 50_070)
 
 
 def test_entries_that_do_not_sum_to_zero_are_refused(owner: Owner) -> None:
@@ -155,9 +163,9 @@ def test_history_and_balances_cannot_be_changed_by_their_owner(owner: Owner, sta
     ["UPDATE ledger.entries SET amount_minor = amount_minor * 2", "DELETE FROM ledger.journal_transactions"],
 )
 def test_append_only_holds_even_where_ordinary_triggers_are_switched_off(
-    postgres_superuser_dsn: str, statement: str
+    postgres_server: PostgresServer, prepared_database: str, statement: str
 ) -> None:
-    with psycopg.connect(postgres_superuser_dsn) as connection:
+    with psycopg.connect(postgres_server.admin_dsn_of(prepared_database)) as connection:
         connection.execute("SET session_replication_role = replica")
         with pytest.raises(errors.RestrictViolation, match="append-only"):
             connection.execute(statement.encode())
