@@ -59,6 +59,8 @@ def selftest(
         console.write_json(_document(run_id, verdicts, watch.probes))
     else:
         console.out().print(_table_of(verdicts))
+        if all(verdict.delivered for verdict in verdicts):
+            console.out().print(f"\nAll {len(verdicts)} edges delivered.")
     if blamed:
         console.err().print(f"Not delivered: {'; '.join(blamed)}.", soft_wrap=True)
     raise typer.Exit(0 if all(verdict.delivered for verdict in verdicts) else 1)
