@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
+
+from botocore.exceptions import ClientError
 
 HIDE_SECONDS = 20
 """A letter that was looked at stays hidden this long, so that the next look finds new letters only."""
@@ -13,10 +15,16 @@ RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
 """Reason of a letter without one: the queue gave the message up after its last delivery."""
 _DEPTH_MAX = 6
 
+Ids = tuple[str | None, str | None]
+"""Payment id and correlation id, as far as they are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message of a dead-letter queue; `at` is when it was sent there, in seconds of the epoch."""
+    """What a dead-letter queue says of one payment; `at` is when it was sent there, in seconds of the epoch.
+
+    A pipe's message is about a range of records: it gives one letter for each, and `payments` is how many.
+    """
 
     queue: str
     message_id: str
@@ -27,14 +35,17 @@ class Letter:
     detail: str
     at: float
     body: str
+    payments: int = 1
 
 
 class DeadLetterReader:
     """Reads several dead-letter queues by hiding what it has read for a moment. `close` shows it all again."""
 
-    def __init__(self, sqs: Any, queues: Mapping[str, str]) -> None:
+    def __init__(self, sqs: Any, queues: Mapping[str, str], *, streams: Any = None) -> None:
+        """`streams` is a DynamoDB Streams client: with it the records that a pipe gave up can be named."""
         self._sqs = sqs
         self._queues = queues
+        self._streams = streams
         self._held: dict[tuple[str, str], str] = {}
         self._seen: set[tuple[str, str]] = set()
 
@@ -49,7 +60,7 @@ class DeadLetterReader:
         return [letter for name, url in self._queues.items() for letter in self._look_into(name, url)]
 
     def delete(self, letter: Letter) -> None:
-        """Take one letter out for good."""
+        """Take a letter's message out for good, and with it whatever else the message is about."""
         url = self._queues[letter.queue]
         self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt_handle)
         self._held.pop((url, letter.message_id), None)
@@ -89,7 +100,54 @@ class DeadLetterReader:
                 self._held[place] = message["ReceiptHandle"]
                 if place not in self._seen:
                     self._seen.add(place)
-                    yield read_letter(name, message)
+                    yield from self._letters_of(read_letter(name, message))
+
+    def _letters_of(self, letter: Letter) -> list[Letter]:
+        ids = stream_record_ids(letter.body, self._streams)
+        if not ids:
+            return [letter]
+        return [
+            replace(letter, payment_id=payment_id, correlation_id=correlation_id, payments=len(ids))
+            for payment_id, correlation_id in ids
+        ]
+
+
+def stream_record_ids(body: str, streams: Any) -> list[Ids]:
+    """The payments that a pipe's dead letter is about; [] when it is another kind of letter or they cannot be told.
+
+    AWS names a range of the table's stream, which keeps its records for 24 hours. The local pipe runner names the
+    keys as well, because an emulator's stream ends with the emulator.
+    """
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return []
+    batch = document.get("DDBStreamBatchInfo") if isinstance(document, dict) else None
+    if not isinstance(batch, dict):
+        return []
+    keys = (document.get("items") or {}).get("keys") or []
+    if keys:
+        return [(_text(key.get("payment_id")), None) for key in keys]
+    return _read_range(streams, batch) if streams is not None else []
+
+
+def _read_range(streams: Any, batch: Mapping[str, Any]) -> list[Ids]:
+    ids: list[Ids] = []
+    try:
+        iterator = streams.get_shard_iterator(
+            StreamArn=batch["streamArn"],
+            ShardId=batch["shardId"],
+            ShardIteratorType="AT_SEQUENCE_NUMBER",
+            SequenceNumber=batch["startSequenceNumber"],
+        )["ShardIterator"]
+        records = streams.get_records(ShardIterator=iterator, Limit=int(batch["batchSize"]))["Records"]
+    except (ClientError, KeyError, ValueError):
+        # The stream has moved on: the letter stays without a name.
+        return []
+    for record in records:
+        image = record["dynamodb"].get("NewImage", {})
+        ids.append((_text(image.get("payment_id")), _text(image.get("correlation_id"))))
+    return ids
 
 
 def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:
@@ -115,7 +173,7 @@ def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:
     )
 
 
-def find_ids(body: str) -> tuple[str | None, str | None]:
+def find_ids(body: str) -> Ids:
     """Payment id and correlation id in a message: an event's metadata, or a stream record's new image."""
     try:
         document = json.loads(body)
@@ -124,7 +182,7 @@ def find_ids(body: str) -> tuple[str | None, str | None]:
     return _find_ids(document, 0)
 
 
-def _find_ids(document: Any, depth: int) -> tuple[str | None, str | None]:
+def _find_ids(document: Any, depth: int) -> Ids:
     if depth > _DEPTH_MAX:
         return None, None
     if isinstance(document, list):

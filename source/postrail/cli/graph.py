@@ -16,6 +16,7 @@ from botocore.config import Config
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from postrail.adapters.aws.secrets import read_ledger_dsn
+from postrail.cli.dead_letters import DeadLetterReader
 from postrail.cli.failures import CommandError
 from postrail.settings import CommandLineSettings
 
@@ -108,6 +109,10 @@ class Graph:
         named = {_letter_box(name): queue.url for name, queue in self.outputs.dead_letter_queues.items() if queue.url}
         own = {_letter_box(name): queue.dlq_url for name, queue in self.outputs.queues.items() if queue.dlq_url}
         return own | named
+
+    def dead_letters(self) -> DeadLetterReader:
+        """A reader of all dead-letter queues. Use as a context manager."""
+        return DeadLetterReader(self.client("sqs"), self.dead_letter_queues(), streams=self.client("dynamodbstreams"))
 
     def ledger_dsn(self) -> str:
         """The ledger's DSN: POSTRAIL_LEDGER_DSN, else the local cloud's, else the one in the graph's secret."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.trace import OutcomeTrace, PaymentTrace, SequenceTrace, trace
-from postrail.cli.dead_letters import DeadLetterReader, Letter
+from postrail.cli.dead_letters import Letter
 from postrail.cli.graph import Graph
 from postrail.contracts.events import DuplicateParked, PaymentReferred
 from postrail.contracts.payment import Authorization, Decision
@@ -154,7 +154,7 @@ def _read_item(graph: Graph, table: str, key_name: str, key: str) -> Mapping[str
 
 
 def _find_letters(graph: Graph, payment_id: str) -> tuple[Letter, ...]:
-    with DeadLetterReader(graph.client("sqs"), graph.dead_letter_queues()) as reader:
+    with graph.dead_letters() as reader:
         return tuple(letter for letter in reader.look() if letter.payment_id == payment_id)
 
 

@@ -11,7 +11,6 @@ from rich.console import Group
 from rich.table import Table
 
 from postrail.cli import console
-from postrail.cli.dead_letters import DeadLetterReader
 from postrail.cli.follow import Outcome, Report, Tally, follow, report_on
 from postrail.cli.graph import Graph, load_graph
 from postrail.cli.inputs import Payment, read_payments, sampled_payments
@@ -104,7 +103,7 @@ def _follow(graph: Graph, run_id: str, taken: Sequence[Payment], log: SendLog, t
     tally = Tally(frozenset(payment.payment_id for payment in taken), run_id)
     with (
         LedgerEnds(graph.ledger_dsn(), run_id) as ledger,
-        DeadLetterReader(graph.client("sqs"), graph.dead_letter_queues()) as letters,
+        graph.dead_letters() as letters,
         console.progress("Following to the end", len(taken)) as meter,
     ):
         follow(tally, ledger, letters, timeout_seconds=timeout, on_progress=meter.reach)

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from postrail.cli import console
-from postrail.cli.dead_letters import DeadLetterReader, Letter
+from postrail.cli.dead_letters import Letter
 from postrail.cli.edges import (
     ALERT,
     AUDIT,
@@ -135,7 +135,7 @@ def _observe(graph: Graph, run_id: str, timeout: float, meter: console.Meter) ->
     with (
         Observer(graph, run_id) as observer,
         LedgerEnds(graph.ledger_dsn(), run_id) as ledger,
-        DeadLetterReader(graph.client("sqs"), graph.dead_letter_queues()) as letters,
+        graph.dead_letters() as letters,
     ):
         _send(graph, run_id, watch)
         deadline = time.monotonic() + timeout
@@ -148,7 +148,7 @@ def _observe(graph: Graph, run_id: str, timeout: float, meter: console.Meter) ->
             for payment_id, end in ledger.ends().items():
                 watch.end(payment_id, end)
             for letter in letters.look():
-                if watch.letter(letter, run_id):
+                if watch.letter(letter, run_id) and letter.payments == 1:
                     letters.delete(letter)
             watch.settle_twins()
             meter.reach(sum(1 for verdict in judge(watch.signals, {}) if verdict.delivered))

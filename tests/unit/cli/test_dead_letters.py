@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
-from postrail.cli.dead_letters import RETRIES_EXHAUSTED, DeadLetterReader, find_ids
+from postrail.cli.dead_letters import RETRIES_EXHAUSTED, DeadLetterReader, find_ids, stream_record_ids
 
 
 def _attributes(**values):
@@ -83,3 +84,58 @@ def test_a_deleted_letter_is_gone(sqs, queues):
 )
 def test_ids_are_found_in_bodies_of_any_shape(body, ids):
     assert find_ids(body) == ids
+
+
+def _range(**more):
+    batch = {
+        "shardId": "shardId-1",
+        "startSequenceNumber": "100",
+        "endSequenceNumber": "101",
+        "batchSize": 2,
+        "streamArn": "arn:aws:dynamodb:eu-west-2:123456789012:table/t/stream/1",
+    }
+    return json.dumps({"context": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": batch} | more)
+
+
+class FakeStreams:
+    """A stream of two records, or one that has moved on."""
+
+    def __init__(self, *, trimmed=False):
+        self.trimmed = trimmed
+
+    def get_shard_iterator(self, **wanted):
+        if self.trimmed:
+            raise ClientError({"Error": {"Code": "TrimmedDataAccessException"}}, "GetShardIterator")
+        assert (wanted["SequenceNumber"], wanted["ShardIteratorType"]) == ("100", "AT_SEQUENCE_NUMBER")
+        return {"ShardIterator": "it"}
+
+    def get_records(self, ShardIterator, Limit):  # noqa: N803 - boto3's spelling
+        images = [{"payment_id": {"S": f"pay_{n}"}, "correlation_id": {"S": "run_1"}} for n in range(Limit)]
+        return {"Records": [{"dynamodb": {"NewImage": image}} for image in images]}
+
+
+def test_a_pipes_letter_is_one_for_each_record_of_its_range():
+    assert stream_record_ids(_range(), FakeStreams()) == [("pay_0", "run_1"), ("pay_1", "run_1")]
+
+
+def test_keys_in_a_pipes_letter_need_no_stream():
+    keys = [{"payment_id": {"S": "pay_7"}}, {"payment_id": {"S": "pay_8"}}]
+    assert stream_record_ids(_range(items={"keys": keys}), None) == [("pay_7", None), ("pay_8", None)]
+
+
+@pytest.mark.parametrize("streams", [None, FakeStreams(trimmed=True)])
+def test_a_range_that_cannot_be_read_names_nobody(streams):
+    assert stream_record_ids(_range(), streams) == []
+
+
+@pytest.mark.parametrize("body", ["no json", "[]", "{}", '{"DDBStreamBatchInfo": 3}'])
+def test_other_letters_are_no_ranges(body):
+    assert stream_record_ids(body, FakeStreams()) == []
+
+
+def test_the_reader_gives_a_letter_for_each_payment_of_a_range(sqs, queues):
+    keys = [{"payment_id": {"S": "pay_7"}}, {"payment_id": {"S": "pay_8"}}]
+    sqs.send_message(QueueUrl=queues["posting-dlq"], MessageBody=_range(items={"keys": keys}))
+    with DeadLetterReader(sqs, queues) as reader:
+        letters = reader.look()
+    assert [(letter.payment_id, letter.payments) for letter in letters] == [("pay_7", 2), ("pay_8", 2)]
