@@ -1,7 +1,7 @@
 """`postrail trace`: every hop of one payment, the decision, the postings and the balances."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -172,9 +172,12 @@ def _facts(history: History) -> list[tuple[str, str]]:
 def _show_hops(history: History) -> None:
     if not history.hops:
         return
-    grid = console.table("hop", "time (UTC)", "+ms", "event", "", right=("+ms",))
-    for hop, delta in zip(history.hops, _deltas(history), strict=True):
-        grid.add_row(hop.name, _time(hop.at), "" if delta is None else f"{delta:,.1f}", hop.event_id, hop.note)
+    grid = console.table("hop", "time (UTC)", "+ms", "event", "", right=("time (UTC)", "+ms"))
+    days = [None, *(hop.at.astimezone(UTC).date() for hop in history.hops)]
+    for hop, delta, day_before in zip(history.hops, _deltas(history), days[:-1], strict=True):
+        grid.add_row(
+            hop.name, _time(hop.at, day_before), "" if delta is None else f"{delta:,.1f}", hop.event_id, hop.note
+        )
     console.out().print("")
     console.out().print(grid)
 
@@ -233,8 +236,10 @@ def _major(amount_minor: int, currency: str) -> str:
     return console.format_minor(amount_minor, currency).rsplit(" ", 1)[0]
 
 
-def _time(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+def _time(instant: datetime, day_before: date | None) -> str:
+    """Time of day to the millisecond, with its date when the line before has another."""
+    moment = instant.astimezone(UTC)
+    return moment.strftime("%H:%M:%S.%f" if moment.date() == day_before else "%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def _iso(instant: datetime) -> str:
