@@ -50,7 +50,7 @@ check: setup ## Lint, types, architecture, schema drift, Terraform fmt, validate
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/postrail schemas generate --check
 	$(BIN)/postrail rules test
-	$(LOCAL) terraform-check
+	$(LOCAL) check
 
 test: setup ## Run all tests: unit, contract, integration, end to end
 	$(BIN)/pytest
@@ -67,7 +67,7 @@ schemas: setup ## Write schemas/ anew from the contracts
 fmt: setup ## Format Python and Terraform
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(LOCAL) terraform fmt -recursive terraform
+	$(LOCAL) fmt
 
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --no-header -o requirements.lock

@@ -1,4 +1,4 @@
-"""`python -m local_cloud up | down | status`."""
+"""`python -m local_cloud up | down | status | plan | destroy | check | fmt`."""
 
 import json
 from enum import StrEnum
@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from local_cloud import proof
 from local_cloud import status as status_module
 from local_cloud.errors import LocalCloudError
-from local_cloud.launch import STEPS, Launch, exclusive
+from local_cloud.launch import STEPS, Launch, exclusive, read_cloud
 from local_cloud.layout import STATE_DIR_VARIABLE, StateDir, default_state_dir
 from local_cloud.progress import Reporter
 from local_cloud.teardown import tear_down
@@ -95,6 +96,42 @@ def status(
         typer.echo(json.dumps(status_module.as_object(state, rows), indent=2))
         return
     Console().print(status_module.as_table(state, rows))
+
+
+@app.command()
+def plan(
+    state_dir: StateDirOption = None,
+    expect_no_changes: Annotated[
+        bool, typer.Option("--expect-no-changes", help="Fail when the plan would change anything.")
+    ] = False,
+) -> None:
+    """Plan Terraform against what is deployed here."""
+    state = _state(state_dir)
+    with exclusive(state):
+        launch = Launch(state, read_cloud(state).get("emulator", EmulatorKind.MINISTACK.value), Reporter())
+        words = proof.plan(state, launch.deployer, Reporter(), expect_no_changes=expect_no_changes)
+    typer.echo(words)
+
+
+@app.command()
+def destroy(state_dir: StateDirOption = None) -> None:
+    """Destroy with Terraform what is deployed here; the emulator and PostgreSQL keep running."""
+    state = _state(state_dir)
+    with exclusive(state):
+        launch = Launch(state, read_cloud(state).get("emulator", EmulatorKind.MINISTACK.value), Reporter())
+        proof.destroy(state, launch.deployer, Reporter())
+
+
+@app.command()
+def check() -> None:
+    """Format check, validation and tests of the Terraform code; needs no account and no emulator."""
+    proof.check_code(Reporter())
+
+
+@app.command()
+def fmt() -> None:
+    """Format the Terraform code."""
+    proof.format_code()
 
 
 def main() -> int:

@@ -126,8 +126,8 @@ class Launch:
         with self._reporter.step("Reference data and accounts") as step:
             self._run([*_postrail(), "seed"], step)
 
-    def deploy(self) -> None:
-        """Apply the repository's Terraform and write outputs.json."""
+    def deployer(self) -> Deployer:
+        """Terraform over this cloud, its variables written; starts what is not running."""
         terraform, source = self._terraform
         found, ledger = self._emulator, self._ledger
         deployer = Deployer(self._state, terraform, found, ROOT_MODULE / "environments" / "local.tfvars")
@@ -136,6 +136,11 @@ class Launch:
             (localstack_emulator.LEDGER_HOST, localstack_emulator.LEDGER_PORT) if local else ("127.0.0.1", None)
         )
         deployer.prepare(source, ledger, host, port or ledger.port)
+        return deployer
+
+    def deploy(self) -> None:
+        """Apply the repository's Terraform and write outputs.json."""
+        deployer = self.deployer()
         with self._reporter.step("Terraform init") as step:
             step.update("installing the provider")
             deployer.init()

@@ -123,7 +123,25 @@ class Deployer:
 
     def apply(self, update: Callable[[str], None]) -> str:
         """`terraform apply`; returns Terraform's summary. Raises LocalCloudError with the first errors."""
-        arguments = ["apply", "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}"]
+        return self._follow("apply", update)
+
+    def destroy(self, update: Callable[[str], None]) -> str:
+        """`terraform destroy`; returns Terraform's summary. Raises LocalCloudError with the first errors."""
+        summary = self._follow("destroy", update)
+        self._state.outputs.unlink(missing_ok=True)
+        return summary
+
+    def plan(self) -> tuple[bool, str]:
+        """`terraform plan`: whether it would change anything, and its words. Raises LocalCloudError when it fails."""
+        arguments = ["plan", "-detailed-exitcode", "-input=false", "-no-color", f"-parallelism={_PARALLELISM}"]
+        answer = self._run([*arguments, f"-state={self._state.terraform_state}", *self._variable_arguments()])
+        if answer.returncode not in (0, 2):
+            message = f"terraform plan failed:\n{(answer.stderr or answer.stdout).strip()[-2000:]}"
+            raise LocalCloudError(message)
+        return answer.returncode == 2, answer.stdout
+
+    def _follow(self, verb: str, update: Callable[[str], None]) -> str:
+        arguments = [verb, "-json", "-auto-approve", "-input=false", f"-parallelism={_PARALLELISM}"]
         arguments += [f"-state={self._state.terraform_state}", *self._variable_arguments()]
         progress = ApplyProgress()
         self._state.logs.mkdir(parents=True, exist_ok=True)
@@ -144,7 +162,7 @@ class Deployer:
                 update(progress.text())
         if process.returncode != 0:
             errors = "\n".join(progress.errors) or f"see {self._state.log('terraform')}"
-            message = f"terraform apply failed:\n{errors}"
+            message = f"terraform {verb} failed:\n{errors}"
             raise LocalCloudError(message)
         return progress.changes or progress.text()
 

@@ -27,9 +27,7 @@ class Settings(BaseSettings):
         default="", description="secret whose JSON carries host, port, dbname, username, password"
     )
     ledger_dsn: str = Field(default="", description="overrides the secret; for the command line and tests")
-    rules_file: Path | None = Field(
-        default=None, description="default: rules/issuer-default.yaml of the config"
-    )
+    rules_file: Path | None = Field(default=None, description="default: rules/issuer-default.yaml of the config")
     config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
     posting_input_format: str = Field(default="json", pattern="^(json|fixed_width)$")
     sequence_timeout_seconds: int = Field(default=900, ge=1)
@@ -51,7 +49,7 @@ class CommandLineSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
 
-    local_dir: Path = Field(default=Path(".local"), description="state of the local cloud; has outputs.json, cloud.json")
+    local_dir: Path = Field(default=Path(".local"), description="state of the local cloud: outputs.json, cloud.json")
     outputs: Path | None = Field(
         default=None, description="`terraform output -json` of a graph in a real account; then local_dir is not read"
     )

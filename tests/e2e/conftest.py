@@ -36,12 +36,16 @@ class Cloud:
     def local_cloud(self, *args: str, timeout: int = 420) -> subprocess.CompletedProcess[str]:
         """Run the launcher, as `make local|down|status` does."""
         command = [sys.executable, "-m", "local_cloud", *args]
-        return subprocess.run(command, cwd=REPO, env=self.env, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            command, cwd=REPO, env=self.env, capture_output=True, text=True, timeout=timeout, check=False
+        )
 
     def postrail(self, *args: str, timeout: int = 240) -> subprocess.CompletedProcess[str]:
         """Run the `postrail` command of this environment."""
         command = [str(Path(sys.executable).parent / "postrail"), *args]
-        return subprocess.run(command, cwd=REPO, env=self.env, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            command, cwd=REPO, env=self.env, capture_output=True, text=True, timeout=timeout, check=False
+        )
 
     def postrail_json(self, *args: str, timeout: int = 240) -> dict[str, Any]:
         """Run `postrail … --json`, demand success, and read the one object it prints."""

@@ -24,7 +24,7 @@ def test_the_pipe_runner_is_killed_and_nothing_is_lost(cloud: Cloud) -> None:
             time.sleep(1.5)
             status = json.loads((cloud.state_dir / "pipe-runner.json").read_text())
             os.kill(status["pid"], signal.SIGKILL)
-            restarted = cloud.local_cloud("pipes")
+            restarted = cloud.local_cloud("up", "--only", "pipes")
             assert restarted.returncode == 0, restarted.stderr
         out, _ = injection.communicate(timeout=240)
     report = json.loads(out)

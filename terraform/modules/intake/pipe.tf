@@ -27,7 +27,7 @@ locals {
         MaximumRecordAgeInSeconds      = 6 * 3600
         MaximumRetryAttempts           = 10
         OnPartialBatchItemFailure      = "AUTOMATIC_BISECT"
-        ParallelizationFactor          = 2
+        ParallelizationFactor          = 5
         StartingPosition               = "TRIM_HORIZON" # LATEST would lose what arrives while the pipe is being made
       }
     }
