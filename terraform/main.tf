@@ -30,6 +30,7 @@ locals {
     partition   = data.aws_partition.current.partition
     account_id  = data.aws_caller_identity.current.account_id
     region      = var.region
+    emulator    = var.target.emulator
   }
 
   platform = merge(local.place, {

@@ -23,7 +23,7 @@ variable "tags" {
 variable "target" {
   description = <<-EOT
     What the target can do. The defaults describe a real AWS account; an emulator says what it lacks.
-    emulator: addressed by path-style S3; a real account is not.
+    emulator: one host for everything, over plain HTTP: path-style S3, and no policy may insist on TLS.
     pipes_run: EventBridge Pipes exist and run. When false no pipe is created; the output `pipes` still defines them.
     tracing: X-Ray is available.
     dependencies_layer: functions take their packages from build/dependencies-layer.zip.

@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 run "bus_archive_leaves_unchecked_events_out" {
   variables {
-    platform               = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333", region = "eu-west-2" }
+    platform               = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333", region = "eu-west-2", emulator = false }
     events_key_arn         = "arn:aws:kms:eu-west-2:111122223333:key/events"
     archive_retention_days = 30
   }
@@ -80,7 +80,7 @@ run "tables_are_encrypted_and_restorable" {
 
 run "alerts_are_for_what_people_must_look_at" {
   variables {
-    platform     = { name_prefix = "postrail-test", events_key_arn = "arn:aws:kms:eu-west-2:111122223333:key/events", delivery_retry = { age_seconds = 7200, attempts = 60 } }
+    platform     = { name_prefix = "postrail-test", emulator = false, events_key_arn = "arn:aws:kms:eu-west-2:111122223333:key/events", delivery_retry = { age_seconds = 7200, attempts = 60 } }
     bus          = { name = "postrail-test-payments", arn = "arn:aws:events:eu-west-2:111122223333:event-bus/postrail-test-payments", undelivered_arn = "arn:aws:sqs:eu-west-2:111122223333:undelivered" }
     alert_emails = ["operations@example.com"]
   }
@@ -115,6 +115,7 @@ run "ledger_functions_reach_the_database_and_the_secret_only" {
     platform = {
       name_prefix        = "postrail-test"
       region             = "eu-west-2"
+      emulator           = false
       events_key_arn     = "arn:aws:kms:eu-west-2:111122223333:key/events"
       zip_dir            = "../build"
       architecture       = "arm64"

@@ -8,6 +8,7 @@ variables {
     partition          = "aws"
     account_id         = "111122223333"
     region             = "eu-west-2"
+    emulator           = false
     events_key_arn     = "arn:aws:kms:eu-west-2:111122223333:key/events"
     rule_arn_prefix    = "arn:aws:events:eu-west-2:111122223333:rule/postrail-test-payments/"
     zip_dir            = "../build"
@@ -115,6 +116,7 @@ run "without_tracing_there_is_no_right_to_trace" {
       partition          = "aws"
       account_id         = "111122223333"
       region             = "eu-west-2"
+      emulator           = false
       events_key_arn     = "arn:aws:kms:eu-west-2:111122223333:key/events"
       rule_arn_prefix    = "arn:aws:events:eu-west-2:111122223333:rule/postrail-test-payments/"
       zip_dir            = "../build"

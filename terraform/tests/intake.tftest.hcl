@@ -8,6 +8,7 @@ variables {
     partition          = "aws"
     account_id         = "111122223333"
     region             = "eu-west-2"
+    emulator           = false
     events_key_arn     = "arn:aws:kms:eu-west-2:111122223333:key/events"
     rule_arn_prefix    = "arn:aws:events:eu-west-2:111122223333:rule/postrail-test-payments/"
     zip_dir            = "../build"
@@ -160,7 +161,7 @@ run "parked_events_are_private" {
   }
 
   assert {
-    condition     = jsondecode(aws_s3_bucket_policy.parked.policy).Statement[0].Effect == "Deny" && jsondecode(aws_s3_bucket_policy.parked.policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
+    condition     = jsondecode(aws_s3_bucket_policy.parked[0].policy).Statement[0].Effect == "Deny" && jsondecode(aws_s3_bucket_policy.parked[0].policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
     error_message = "Plain HTTP is denied."
   }
 }

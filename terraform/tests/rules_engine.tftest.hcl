@@ -8,6 +8,7 @@ variables {
     partition          = "aws"
     account_id         = "111122223333"
     region             = "eu-west-2"
+    emulator           = false
     events_key_arn     = "arn:aws:kms:eu-west-2:111122223333:key/events"
     rule_arn_prefix    = "arn:aws:events:eu-west-2:111122223333:rule/postrail-test-payments/"
     zip_dir            = "../build"
@@ -76,7 +77,7 @@ run "every_task_has_timeout_retry_and_catch" {
         values(jsondecode(aws_sfn_state_machine.this.definition).States),
         values(jsondecode(aws_sfn_state_machine.this.definition).States.PublishDecisions.ItemProcessor.States),
       ) :
-      try(state.TimeoutSeconds, 0) > 0 && length(try(state.Retry, [])) > 0 && contains(try(state.Catch[0].ErrorEquals, []), "States.ALL")
+      try(state.TimeoutSeconds, 0) > 0 && length(try(state.Retry, [])) > 0 && contains(flatten(try(state.Catch[*].ErrorEquals, [])), "States.ALL")
       if state.Type == "Task"
     ])
     error_message = "No task waits for ever, fails at the first trouble or fails unseen."

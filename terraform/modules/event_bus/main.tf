@@ -1,7 +1,16 @@
 locals {
-  bus_name         = "${var.platform.name_prefix}-payments"
-  events_arn       = "arn:${var.platform.partition}:events:${var.platform.region}:${var.platform.account_id}"
-  rule_arn_prefix  = "${local.events_arn}:rule/${local.bus_name}/"
+  bus_name        = "${var.platform.name_prefix}-payments"
+  events_arn      = "arn:${var.platform.partition}:events:${var.platform.region}:${var.platform.account_id}"
+  rule_arn_prefix = "${local.events_arn}:rule/${local.bus_name}/"
+  tls_only = [for statement in [{
+    Sid       = "OnlyOverTls"
+    Effect    = "Deny"
+    Principal = { AWS = "*" }
+    Action    = ["sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"]
+    Resource  = local.undelivered_arn
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }] : statement if !var.platform.emulator]
+
   undelivered_name = "${var.platform.name_prefix}-rules-undelivered"
   undelivered_arn  = "arn:${var.platform.partition}:sqs:${var.platform.region}:${var.platform.account_id}:${local.undelivered_name}"
 }
@@ -40,15 +49,7 @@ resource "aws_sqs_queue" "undelivered" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "OnlyOverTls"
-        Effect    = "Deny"
-        Principal = { AWS = "*" }
-        Action    = "sqs:SendMessage"
-        Resource  = local.undelivered_arn
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
+    Statement = concat(local.tls_only, [
       {
         Sid       = "OwnRulesAndBus"
         Effect    = "Allow"
@@ -60,6 +61,6 @@ resource "aws_sqs_queue" "undelivered" {
           "${local.events_arn}:event-bus/${local.bus_name}",
         ] } }
       },
-    ]
+    ])
   })
 }

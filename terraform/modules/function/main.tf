@@ -27,8 +27,9 @@ locals {
 
   dead_letter_statements = var.dead_letter_queue == null ? [] : [
     {
-      sid       = "KeepDeadLetters"
-      actions   = ["sqs:SendMessage"]
+      sid = "KeepDeadLetters"
+      # An emulator that checks rights wants the second for batches; IAM has the first for both.
+      actions   = var.platform.emulator ? ["sqs:SendMessage", "sqs:SendMessageBatch"] : ["sqs:SendMessage"]
       resources = [var.dead_letter_queue.arn]
       condition = {}
     },

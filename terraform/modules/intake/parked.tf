@@ -67,6 +67,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "parked" {
 }
 
 resource "aws_s3_bucket_policy" "parked" {
+  count = var.platform.emulator ? 0 : 1 # it holds nothing but the demand for TLS
+
   bucket = aws_s3_bucket.parked.id
 
   policy = jsonencode({

@@ -2,6 +2,7 @@ variable "platform" {
   description = "Where this copy of Postrail lives, and what all its rules share."
   type = object({
     name_prefix    = string
+    emulator       = bool
     events_key_arn = string
     delivery_retry = object({ age_seconds = number, attempts = number })
   })

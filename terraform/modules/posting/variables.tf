@@ -2,6 +2,7 @@ variable "platform" {
   description = "Where this copy of Postrail lives, and what all its stages share."
   type = object({
     name_prefix        = string
+    emulator           = bool
     partition          = string
     account_id         = string
     region             = string

@@ -3,14 +3,15 @@ locals {
   name       = "${var.platform.name_prefix}-${var.name}"
   names      = { main = local.name, dead = "${local.name}-dlq" }
 
-  tls_only = { for role, name in local.names : role => {
+  # Lists of at most one statement: an emulator that speaks plain HTTP and checks policies would deny everything.
+  tls_only = { for role, name in local.names : role => [for statement in [{
     Sid       = "OnlyOverTls"
     Effect    = "Deny"
     Principal = { AWS = "*" }
     Action    = ["sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"]
     Resource  = "${local.arn_prefix}${name}"
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
-  } }
+  }] : statement if !var.platform.emulator] }
 }
 
 # Policies stand inside the queues: a separate resource doubles the half minute that the provider waits for each.
@@ -31,8 +32,7 @@ resource "aws_sqs_queue" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      local.tls_only.main,
+    Statement = concat(local.tls_only.main, [
       {
         Sid       = "OwnRule"
         Effect    = "Allow"
@@ -41,7 +41,7 @@ resource "aws_sqs_queue" "this" {
         Resource  = "${local.arn_prefix}${local.names.main}"
         Condition = { ArnEquals = { "aws:SourceArn" = var.rule_arn } }
       },
-    ]
+    ])
   })
 }
 
@@ -56,5 +56,5 @@ resource "aws_sqs_queue" "dead" {
     sourceQueueArns   = ["${local.arn_prefix}${local.names.main}"]
   }) : jsonencode({ redrivePermission = "denyAll" })
 
-  policy = jsonencode({ Version = "2012-10-17", Statement = [local.tls_only.dead] })
+  policy = length(local.tls_only.dead) > 0 ? jsonencode({ Version = "2012-10-17", Statement = local.tls_only.dead }) : null
 }

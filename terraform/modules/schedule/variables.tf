@@ -2,6 +2,7 @@ variable "platform" {
   description = "Where this copy of Postrail lives, and what all its functions share."
   type = object({
     name_prefix        = string
+    emulator           = bool
     account_id         = string
     events_key_arn     = string
     zip_dir            = string
