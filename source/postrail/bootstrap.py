@@ -4,6 +4,7 @@ Each imports what it needs and no more: what a function never uses must not cost
 """
 # ruff: noqa: PLC0415
 
+import gc
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -36,12 +37,17 @@ class SettingMissing(ValueError):
 
 
 def once(build: Callable[[Settings], BuiltT]) -> Callable[[], BuiltT]:
-    """Build at the first call and keep: nothing reads the environment while modules are imported."""
+    """Build at the first call and keep: nothing reads the environment while modules are imported.
+
+    What was built lives as long as the process: the collector need not look at it again at every batch.
+    """
     kept: list[BuiltT] = []
 
     def built() -> BuiltT:
         if not kept:
             kept.append(build(Settings()))
+            gc.collect()
+            gc.freeze()
         return kept[0]
 
     return built

@@ -11,7 +11,7 @@ target = {
 }
 
 # Each running copy of a function is a process here: 47 MB, and two processors share them all.
-maximum_concurrency = 2
+maximum_concurrency = 3
 
 log_retention_days  = 1
 deletion_protection = false

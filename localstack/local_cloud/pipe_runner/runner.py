@@ -69,6 +69,8 @@ class Clients:
             max_pool_connections=_CONNECTIONS_MAX,
             # The runner has its own retries and counts them; botocore's would hide them.
             retries={"mode": "standard", "total_max_attempts": 1},
+            # The runner builds its requests itself; checking each again is a fifth of its work.
+            parameter_validation=False,
             # StartSyncExecution goes to sync-<host> otherwise, which no loopback address has.
             inject_host_prefix=False,
             # A proxy is for the world outside, and the emulator is inside.

@@ -15,7 +15,7 @@ from typing import Protocol
 from postrail.cli.dead_letters import Letter
 from postrail.cli.percentiles import percentile
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.5
 DEAD_LETTERS_EVERY_SECONDS = 2.0
 
 
