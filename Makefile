@@ -34,6 +34,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 local: setup ## Deploy the whole graph on this machine and send 200 payments through it
 	@$(LOCAL) up --emulator $(EMULATOR)
+	@$(BIN)/postrail selftest
 	@$(BIN)/postrail inject --count 200 --seed 1 --duplicates 0.1 --malformed 0.02 --via table --wait
 	@$(BIN)/postrail ledger verify
 

@@ -13,5 +13,8 @@ target = {
 # Each running copy of a function is a process here: 47 MB, and two processors share them all.
 maximum_concurrency = 3
 
+# An incomplete sequence shows while one watches.
+sequence_timeout_seconds = 20
+
 log_retention_days  = 1
 deletion_protection = false

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import Cloud
+from tests.e2e.conftest import REPO, Cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -112,13 +112,12 @@ def test_malformed_events_end_in_a_dead_letter_queue_with_a_reason(cloud: Cloud)
     assert report["dead_lettered"] == 24, report
     assert_all_accounted_for(report)
     expected = {"UNKNOWN_CURRENCY", "INVALID_AMOUNT", "UNKNOWN_FIELD", "WRONG_TYPE", "CLEAR_PAN", "MISSING_FIELD"}
-    assert expected <= set(report["reasons"]), report["reasons"]
+    assert expected <= set(report["reasons"]["dead_lettered"]), report["reasons"]
 
 
 def test_the_documented_example_works_with_put_events(cloud: Cloud) -> None:
     """What the README tells a producer to send is posted."""
-    schemas = __import__("pathlib").Path(__file__).resolve().parents[2] / "schemas"
-    example = json.loads((schemas / "PaymentAuthorized/v1/examples/valid/purchase.json").read_text())
+    example = json.loads((REPO / "schemas/PaymentAuthorized/v1/examples/valid/purchase.json").read_text())
     payment_id = f"pay_{uuid.uuid4().hex}"
     example["metadata"] |= {"payment_id": payment_id, "event_id": f"evt_{uuid.uuid4().hex}"}
     example["data"]["authorization"] |= {
@@ -137,16 +136,18 @@ def test_the_documented_example_works_with_put_events(cloud: Cloud) -> None:
     def traced() -> dict[str, Any] | None:
         done = cloud.postrail("trace", payment_id, "--json")
         document: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
-        return document if document.get("status") == "posted" else None
+        return document if document.get("state") == "posted" else None
 
     trace = wait_for(traced)
     assert trace, cloud.postrail("trace", payment_id).stdout
     types = [hop["type"] for hop in trace["hops"]]
     road = ["PaymentAuthorized", "PaymentAccepted", "PaymentStandardised", "PaymentEnriched", "PaymentApproved"]
     assert types[:5] == road
-    assert types[-1] == "PaymentPosted"
+    assert "PaymentPosted" in types
     assert trace["decision"]["version"]
-    assert sum(leg["amount_minor"] * (1 if leg["direction"] == "credit" else -1) for leg in trace["legs"]) == 0
+    legs = trace["posting"]["transaction"]["legs"]
+    assert len(legs) >= 2
+    assert sum(leg["amount_minor"] * (1 if leg["direction"] == "credit" else -1) for leg in legs) == 0
 
 
 def test_parts_of_a_sequence_wait_for_each_other_and_are_reported_when_overdue(cloud: Cloud) -> None:
@@ -173,9 +174,9 @@ def test_parts_of_a_sequence_wait_for_each_other_and_are_reported_when_overdue(c
     )
     query = "SELECT status, overdue_alerted_at FROM ledger.posting_sequences WHERE sequence_id = %s"
     assert wait_for(lambda: cloud.sql(query, f"seq_{fresh}")) == [("waiting", None)]
-    wait = int(cloud.outputs["sequence_timeout_seconds"])
-    time.sleep(wait + 1)
     watcher = cloud.outputs["functions"]["watch_sequences"]["name"]
+    configuration = cloud.client("lambda").get_function_configuration(FunctionName=watcher)
+    time.sleep(int(configuration["Environment"]["Variables"]["POSTRAIL_SEQUENCE_TIMEOUT_SECONDS"]) + 1)
     cloud.client("lambda").invoke(FunctionName=watcher, Payload=b"{}")
     status, alerted_at = wait_for(lambda: cloud.sql(query, f"seq_{fresh}"))[0]
     assert status == "waiting"

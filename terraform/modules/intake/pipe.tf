@@ -21,13 +21,13 @@ locals {
         }]
       }
       DynamoDBStreamParameters = {
-        BatchSize                      = 50 # as many rows as came in meanwhile, at once when idle
+        BatchSize                      = 25 # as many rows as came in meanwhile, at once when idle
         DeadLetterConfig               = { Arn = module.pipe_queue.dead_letter_queue.arn }
         MaximumBatchingWindowInSeconds = 0
         MaximumRecordAgeInSeconds      = 6 * 3600
         MaximumRetryAttempts           = 10
         OnPartialBatchItemFailure      = "AUTOMATIC_BISECT"
-        ParallelizationFactor          = 4
+        ParallelizationFactor          = 6
         StartingPosition               = "TRIM_HORIZON" # LATEST would lose what arrives while the pipe is being made
       }
     }

@@ -232,7 +232,7 @@ def test_what_the_bus_refused_is_relayed_from_the_outbox(
     """The bus is gone at the moment of posting: the ledger stands, the message is done, the event leaves later."""
     load("deduplicate")(raw_event("eventbridge_payment_authorized"), None)
     requested = walk(with_ledger, "standardise", "enrich", "apply_rules", "sequence_postings")
-    monkeypatch.setenv("POSTRAIL_BUS_NAME", "")
+    monkeypatch.setenv("POSTRAIL_BUS_NAME", "a-bus-that-is-not-there")
     monkeypatch.setattr("postrail.adapters.aws.bus._ATTEMPTS_MAX", 1)
     assert load("post")(make_sqs_event(*requested), None) == {"batchItemFailures": []}
     assert with_ledger.arrived() == []
