@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCAL := PYTHONPATH=localstack $(BIN)/python -m local_cloud
 
-.PHONY: help setup local down status check test unit e2e schemas fmt lock package plan deploy destroy bench clean
+.PHONY: help setup local down status check test unit e2e bench schemas fmt lock package plan deploy destroy
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ unit: setup ## Run the tests that need neither Terraform nor the emulator
 e2e: setup ## Run the end-to-end tests alone
 	$(BIN)/pytest tests/e2e
 
+bench: setup ## Measure the local graph: a burst of 1,000 payments after a warm-up, then 20 a second
+	@$(LOCAL) up --emulator $(EMULATOR)
+	@$(BIN)/python tests/load/measure_local_graph.py
+
 schemas: setup ## Write schemas/ anew from the contracts
 	$(BIN)/postrail schemas generate
 
@@ -73,3 +77,25 @@ fmt: setup ## Format Python and Terraform
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --no-header -o requirements.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --constraint requirements.lock --no-header -o requirements-lambda.lock
+
+package: setup ## Build the functions' archives and their dependencies layer
+	$(BIN)/python lambdas/build.py
+	$(BIN)/python lambdas/build.py --layer --python 3.13 --arch arm64
+
+# A real account: AWS credentials as the AWS CLI takes them, the ledger's password as TF_VAR_ledger_password.
+TERRAFORM ?= $(or $(shell command -v terraform),$(shell command -v tofu),$(wildcard .tools/bin/terraform))
+REMOTE = $(TERRAFORM) -chdir=terraform
+VARS = -var-file=environments/$(ENV).tfvars
+
+plan: package ## Show what deploy would change in a real account (ENV=dev)
+	$(REMOTE) init -input=false
+	$(REMOTE) plan $(VARS)
+
+deploy: package ## Deploy to a real account (ENV=dev), then write build/ENV.json for `postrail --outputs`
+	$(REMOTE) init -input=false
+	$(REMOTE) apply $(VARS)
+	$(REMOTE) output -json > build/$(ENV).json
+	@echo "Next: POSTRAIL_OUTPUTS=build/$(ENV).json $(BIN)/postrail selftest"
+
+destroy: ## Destroy what deploy made in a real account (ENV=dev)
+	$(REMOTE) destroy $(VARS)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from postrail.ports import DeadLetters, EventBus
 
 BuiltT = TypeVar("BuiltT")
+# Thousands of small objects live as long as one batch of events and die without the collector's help.
+_ALLOCATIONS_PER_COLLECTION: Final = 50_000
 
 
 class Handles(Protocol):
@@ -48,6 +50,7 @@ def once(build: Callable[[Settings], BuiltT]) -> Callable[[], BuiltT]:
             kept.append(build(Settings()))
             gc.collect()
             gc.freeze()
+            gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
         return kept[0]
 
     return built

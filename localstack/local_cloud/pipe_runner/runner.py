@@ -5,6 +5,7 @@ and the kernel frees it however the process ends.
 """
 
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -315,6 +316,8 @@ def main(state_root: Path) -> int:
         return 1
     with lock:
         runner = Runner(state)
+        gc.freeze()
+        gc.set_threshold(50_000)
         signal.signal(signal.SIGTERM, runner.request_stop)
         signal.signal(signal.SIGINT, runner.request_stop)
         try:
