@@ -174,9 +174,21 @@ def write_examples(target: Path) -> None:
         _write(
             folder / "invalid" / "wrong_type.json", document | {"data": document["data"] | _spoilt(document["data"])}
         )
+        if isinstance(event.data, PaymentAuthorized):
+            _write(folder / "put_events.json", [_put_events_entry(document)])
         if "authorization" in document["data"]:
             _write(folder / "invalid" / "negative_amount.json", _with_amount(document, -1))
             _write(folder / "invalid" / "amount_as_text.json", _with_amount(document, "2550"))
+
+
+def _put_events_entry(document: dict) -> dict:
+    """The event as `aws events put-events --entries file://…` takes it, for the bus of `make local`."""
+    return {
+        "EventBusName": "postrail-local-payments",
+        "Source": "acquirer.example",
+        "DetailType": "PaymentAuthorized",
+        "Detail": json.dumps(document, ensure_ascii=False),
+    }
 
 
 def _spoilt(data: dict) -> dict:
@@ -189,7 +201,7 @@ def _with_amount(document: dict, amount: object) -> dict:
     return document | {"data": document["data"] | {"authorization": authorization}}
 
 
-def _write(path: Path, document: dict) -> None:
+def _write(path: Path, document: dict | list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
