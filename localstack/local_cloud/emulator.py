@@ -126,7 +126,6 @@ def _settings(scratch: Path, port: int, endpoint_url: str) -> dict[str, str]:
         # Both would listen on every interface, whatever BIND_HOST says.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "PYTHONPATH": str(Path(__file__).parent / "function_workers"),
         # The emulator has no metrics in log lines.
         "POWERTOOLS_METRICS_DISABLED": "true",
         # The functions' own calls lead back here.

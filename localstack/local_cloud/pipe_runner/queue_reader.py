@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 # A state machine's run takes at least 150 ms in the emulator, whatever it does.
 PARALLEL_BATCHES: Final = 12
 _RECEIVE_MAX: Final = 10
-_IDLE_MIN_S: Final = 0.04
-_IDLE_MAX_S: Final = 0.06
+_IDLE_MIN_S: Final = 0.02
+_IDLE_MAX_S: Final = 0.05
 
 Sleep = Callable[[float], None]
 
