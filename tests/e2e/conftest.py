@@ -84,7 +84,7 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The cloud, up and seeded; stopped and removed at the end."""
+    """The cloud, up and seeded; at the end destroyed by Terraform, then stopped and removed."""
     existing = os.environ.get("POSTRAIL_E2E_DIR")
     running = Cloud(Path(existing) if existing else tmp_path_factory.mktemp("cloud") / "state")
     if existing:
@@ -97,6 +97,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     try:
         yield running
     finally:
+        destroyed = running.local_cloud("destroy")
+        left = json.loads((running.state_dir / "terraform.tfstate").read_text())["resources"]
         stopped = running.local_cloud("down")
+        assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+        assert left == [], "destroy leaves no resource"
         assert stopped.returncode == 0, stopped.stderr
         assert not running.state_dir.exists(), "down leaves nothing behind"
