@@ -178,6 +178,10 @@ def test_parts_of_a_sequence_wait_for_each_other_and_are_reported_when_overdue(c
     status, alerted_at = wait_for(lambda: cloud.sql(query, f"seq_{fresh}"))[0]
     assert status == "waiting"
     assert alerted_at is not None
+    shown = [
+        each for each in cloud.postrail_json("ledger", "waiting")["waiting"] if each["sequence_id"] == f"seq_{fresh}"
+    ]
+    assert [(each["missing"], each["total"], each["alerted_at"] is not None) for each in shown] == [([2], 2, True)]
     overdue = cloud.sql(
         "SELECT count(*) FROM ledger.outbox WHERE detail_type = 'PostingSequenceOverdue' AND payment_id = %s",
         f"pay_{fresh}",

@@ -7,6 +7,7 @@ import typer
 from postrail.adapters.postgres.accounts import Balance, PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.migrate import migrate as migrate_database
+from postrail.adapters.postgres.sequences import PostgresSequences, WaitingSequence
 from postrail.adapters.postgres.verify import CHECKS, VerifyReport
 from postrail.adapters.postgres.verify import verify as verify_ledger
 from postrail.cli import console
@@ -71,6 +72,29 @@ def balances(
         console.err().print(f"More may follow: --after {found[-1].account_id}", soft_wrap=True)
 
 
+@app.command()
+def waiting(
+    older_than: Annotated[int, typer.Option(min=0, help="Only those that wait for so many seconds.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many sequences, oldest first.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Show posting sequences that wait for parts, and whether an alert was raised."""
+    with _database() as database:
+        found = PostgresSequences(database).list_waiting(older_than_seconds=older_than, limit=limit)
+    if as_json:
+        console.write_json({"waiting": [_waiting_document(sequence) for sequence in found]})
+        return
+    if not found:
+        console.out().print("No posting sequence waits for a part.")
+        return
+    grid = console.table("payment", "missing", "of", "waiting s", "alerted", right=("of", "waiting s"))
+    for sequence in found:
+        missing = ", ".join(map(str, sequence.missing))
+        alerted = sequence.alerted_at.isoformat(timespec="seconds") if sequence.alerted_at else "no"
+        grid.add_row(sequence.payment_id, missing, str(sequence.total), f"{sequence.waiting_seconds:,}", alerted)
+    console.out().print(grid)
+
+
 def verify_document(report: VerifyReport) -> dict[str, object]:
     """The report as one JSON object."""
     differences = [
@@ -119,6 +143,18 @@ def _balance_document(balance: Balance) -> dict[str, object]:
         "total_minor": balance.total_minor,
         "entry_count": balance.entry_count,
         "updated_at": balance.updated_at.isoformat(),
+    }
+
+
+def _waiting_document(sequence: WaitingSequence) -> dict[str, object]:
+    return {
+        "payment_id": sequence.payment_id,
+        "sequence_id": sequence.sequence_id,
+        "correlation_id": sequence.correlation_id,
+        "missing": list(sequence.missing),
+        "total": sequence.total,
+        "waiting_seconds": sequence.waiting_seconds,
+        "alerted_at": sequence.alerted_at.isoformat() if sequence.alerted_at else None,
     }
 
 

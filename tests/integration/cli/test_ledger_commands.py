@@ -90,3 +90,8 @@ def test_an_unknown_account_is_one_sentence(command):
     code, out, err = command("ledger", "balances", "customer:nobody:gbp")
     assert (code, out) == (1, "")
     assert "The ledger has no account customer:nobody:gbp" in err
+
+
+def test_no_sequence_waits_on_a_fresh_ledger(command):
+    assert command("ledger", "waiting")[:2] == (0, "No posting sequence waits for a part.\n")
+    assert json.loads(command("ledger", "waiting", "--json")[1]) == {"waiting": []}
