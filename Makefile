@@ -83,7 +83,7 @@ package: setup ## Build the functions' archives and their dependencies layer
 	$(BIN)/python lambdas/build.py --layer --python 3.13 --arch arm64
 
 # A real account: AWS credentials as the AWS CLI takes them, the ledger's password as TF_VAR_ledger_password.
-TERRAFORM ?= $(or $(shell command -v terraform),$(shell command -v tofu),$(wildcard .tools/bin/terraform))
+TERRAFORM ?= $(or $(shell command -v terraform),$(shell command -v tofu),$(abspath $(firstword $(wildcard .tools/terraform .tools/tofu))))
 REMOTE = $(TERRAFORM) -chdir=terraform
 VARS = -var-file=environments/$(ENV).tfvars
 
