@@ -49,6 +49,8 @@ def as_table(state: StateDir, rows: list[Row]) -> Table:
     table = Table(
         "What", "Pid", "Address", "Up for", "Health", title=f"Local cloud in {state.root}", title_justify="left"
     )
+    # People copy it: it may not be cut in a narrow terminal.
+    table.columns[2].min_width = len("http://127.0.0.1:65535")
     for row in rows:
         colour = "green" if row.running else "red"
         uptime = "" if row.uptime_s is None else _duration(row.uptime_s)
