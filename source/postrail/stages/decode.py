@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from postrail.contracts.base import EVENT_BYTES_MAX
 from postrail.contracts.envelope import refuse_clear_pans
 from postrail.contracts.events import Delivered, EventData
+from postrail.contracts.payment import Authorization
 from postrail.domain.card import scrub_pans
 from postrail.domain.errors import Permanent, ReasonCode
 
@@ -35,6 +36,7 @@ _ID_FIELD: Final = {
         r'"correlation_id\\*"\s*:\s*(?:\{\s*\\*"S\\*"\s*:\s*)?\\*"([A-Za-z0-9._:-]{8,64})\\*"', re.ASCII
     ),
 }
+_validate_authorization: Final = TypeAdapter(Authorization).validate_json
 _ESCAPED_DIGIT: Final = re.compile(r"\\+u003([0-9])", re.ASCII)
 _BOUNDS: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 _BY_TYPE: Final = {
@@ -184,6 +186,25 @@ class TextDecoder(Generic[T]):
             return self._adapter.validate_json(text.encode(errors="surrogatepass"))
         except ValidationError as error:
             return refuse(*explain_errors(error, (self._place,)), text)
+
+
+def decode_authorizations(raws: Sequence[bytes]) -> list[Authorization | Permanent]:
+    """The authorization in each JSON text, or why it is refused, as a value; results align with `raws`.
+
+    Meant for texts that nobody vouches for: size, encoding, form and values are checked, and each text is looked
+    through for clear card numbers. A refusal names field paths and never a value.
+    """
+    return [_decode_authorization(raw) for raw in raws]
+
+
+def _decode_authorization(raw: bytes) -> Authorization | Permanent:
+    refusal = check_text(raw.decode(errors="replace"), len(raw), refuses_clear_pans=True)
+    if refusal is not None:
+        return Permanent(refusal.reason, refusal.detail)
+    try:
+        return _validate_authorization(raw)
+    except ValidationError as error:
+        return Permanent(*explain_errors(error, ("authorization",)))
 
 
 def check_text(text: str, size_bytes: int, *, refuses_clear_pans: bool) -> Refusal | None:

@@ -159,24 +159,38 @@ class _Engine:
         )
 
 
-def _order(sequence: CompleteSequence, transaction_id: str, input_format: PostingInputFormat) -> PostingOrder:
-    """What the ledger is to post. Raises Permanent when the parts do not make up one balanced posting."""
-    parts = [part.data for part in sequence.parts]
-    booking = _check_sequence(parts)
+def build_posting(parts: Sequence[PostingRequested], *, transaction_id: str) -> Posting:
+    """All parts of one sequence, sorted by index, as the one posting that they make up.
+
+    Raises Permanent: SEQUENCE_INCONSISTENT when the parts are not one whole sequence, UNBALANCED or INVALID_AMOUNT
+    when their legs are no posting.
+    """
+    return _posting_of(parts, _check_sequence(parts), transaction_id)
+
+
+def _posting_of(parts: Sequence[PostingRequested], booking: PaymentApproved, transaction_id: str) -> Posting:
+    first = parts[0]
     legs = tuple(
         Leg(leg.account_id, leg.direction, leg.amount_minor, leg.currency) for part in parts for leg in part.part.legs
     )
     check_balanced(legs)
-    posting = Posting(
+    return Posting(
         transaction_id=transaction_id,
-        sequence_id=sequence.sequence_id,
-        payment_id=parts[0].payment_id,
-        payment_key=parts[0].payment_key,
-        fingerprint=parts[0].fingerprint,
+        sequence_id=first.sequence_id,
+        payment_id=first.payment_id,
+        payment_key=first.payment_key,
+        fingerprint=first.fingerprint,
         legs=legs,
         occurred_at_us=(booking.authorization.authorized_at - _EPOCH) // timedelta(microseconds=1),
         description=booking.enrichment.description,
     )
+
+
+def _order(sequence: CompleteSequence, transaction_id: str, input_format: PostingInputFormat) -> PostingOrder:
+    """What the ledger is to post. Raises Permanent when the parts do not make up one balanced posting."""
+    parts = [part.data for part in sequence.parts]
+    booking = _check_sequence(parts)
+    posting = _posting_of(parts, booking, transaction_id)
     return PostingOrder(posting, input_format.build(posting, booking), input_format.name, sequence.parts[0])
 
 

@@ -12,8 +12,15 @@ from tests.builders.payments import PAYMENT_ID, make_authorization, make_rejecte
 
 from postrail.contracts.base import EVENT_BYTES_MAX
 from postrail.contracts.events import Delivered, DuplicateParked, PaymentAuthorized, PaymentReferred, PaymentRejected
-from postrail.domain.errors import ReasonCode
-from postrail.stages.decode import DETAIL_CHARS_MAX, EventDecoder, Refusal, ids_in, scrub_body
+from postrail.domain.errors import Permanent, ReasonCode
+from postrail.stages.decode import (
+    DETAIL_CHARS_MAX,
+    EventDecoder,
+    Refusal,
+    decode_authorizations,
+    ids_in,
+    scrub_body,
+)
 
 DOOR = EventDecoder(PaymentAuthorized, refuses_clear_pans=True)
 INSIDE = EventDecoder(PaymentAuthorized)
@@ -188,3 +195,45 @@ def test_lone_surrogates_are_refused_and_not_raised() -> None:
     refusal = DOOR.decode(changed(set_to("merchant.name", "a")).replace('"a"', '"\ud800"'))
     assert isinstance(refusal, Refusal)
     assert refusal.reason is ReasonCode.MALFORMED_EVENT
+
+
+def bare(change: Callable[[dict[str, Any]], object] = lambda a: None) -> bytes:
+    """The default authorization's JSON after a change, as a line of a batch file has it."""
+    authorization = authorized()["detail"]["data"]["authorization"]
+    change(authorization)
+    return json.dumps(authorization).encode()
+
+
+BARE_FLAWS: dict[str, tuple[bytes, ReasonCode]] = {
+    "no JSON": (b'{"payment_id":', ReasonCode.MALFORMED_EVENT),
+    "empty": (b"", ReasonCode.MALFORMED_EVENT),
+    "no UTF-8": (bare(set_to("merchant.name", "CAFE")).replace(b"CAFE", b"CAF\xe9"), ReasonCode.MALFORMED_EVENT),
+    "too deep": (b"[" * 20_000, ReasonCode.MALFORMED_EVENT),
+    "oversize": (bare(set_to("merchant.name", "x" * EVENT_BYTES_MAX)), ReasonCode.EVENT_TOO_LARGE),
+    "missing field": (bare(lambda a: a.pop("rrn")), ReasonCode.MISSING_FIELD),
+    "unknown field": (bare(set_to("colour", "red")), ReasonCode.UNKNOWN_FIELD),
+    "text amount": (bare(set_to("amount_minor", "2550")), ReasonCode.WRONG_TYPE),
+    "huge amount": (bare(set_to("amount_minor", 2**63)), ReasonCode.INVALID_AMOUNT),
+    "unknown currency": (bare(set_to("currency", "XXX")), ReasonCode.UNKNOWN_CURRENCY),
+    "clear token": (bare(set_to("card.token", clear_card_number())), ReasonCode.CLEAR_PAN),
+    "clear number in a text": (bare(set_to("merchant.name", f"SHOP {clear_card_number()}")), ReasonCode.CLEAR_PAN),
+    "clear number beside bad bytes": (b"\xff" + clear_card_number().encode(), ReasonCode.CLEAR_PAN),
+    "clear number as a name": (bare(lambda a: a.update({clear_card_number(): 1})), ReasonCode.CLEAR_PAN),
+}
+
+
+def test_bare_authorizations_are_read_beside_bad_ones() -> None:
+    """Outcomes align with the lines; a bad line touches no neighbour, and its refusal shows no card number."""
+    raws = [bare(), *(raw for raw, _ in BARE_FLAWS.values()), bare(set_to("stan", "000124"))]
+    first, *refusals, last = decode_authorizations(raws)
+    assert first == make_authorization()
+    assert last == make_authorization(stan="000124")
+    assert {name: getattr(refusal, "reason", None) for name, refusal in zip(BARE_FLAWS, refusals, strict=True)} == {
+        name: reason for name, (_, reason) in BARE_FLAWS.items()
+    }
+    assert all(isinstance(refusal, Permanent) and clear_card_number() not in str(refusal) for refusal in refusals)
+
+
+@given(st.lists(st.binary() | st.text().map(str.encode)))
+def test_no_bytes_make_the_batch_decoder_raise(raws: list[bytes]) -> None:
+    assert [type(outcome) for outcome in decode_authorizations(raws)] == [Permanent] * len(raws)

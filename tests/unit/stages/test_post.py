@@ -28,7 +28,7 @@ from postrail.ports import PostResult
 from postrail.posting_inputs import JsonPostingInput
 from postrail.products import load_products
 from postrail.sampling.accounts import system_accounts
-from postrail.stages.post import PostReport, post
+from postrail.stages.post import PostReport, build_posting, post
 from postrail.stages.sequence_postings import sequence_postings
 
 CUSTOMER = AccountSpec("customer:000001:gbp", AccountType.CUSTOMER, "GBP", AccountStatus.OPEN, "Ada Okafor")
@@ -255,3 +255,41 @@ class TestRefusals:
     def test_an_empty_batch_changes_nothing(self) -> None:
         ledger = make_ledger()
         assert take(ledger, []) == PostReport((), (), (), ())
+
+
+class TestBuildPosting:
+    """What the batch road uses: the same posting, made of parts that never were events."""
+
+    def test_the_legs_of_all_parts_make_one_posting(self) -> None:
+        parts = [part.data for part in make_parts()]
+        posting = build_posting(parts, transaction_id="txn_1")
+        assert [leg.amount_minor for leg in posting.legs] == [2193, 2193, 60, 60]
+        assert sum(leg.direction.signed(leg.amount_minor) for leg in posting.legs) == 0
+        assert (posting.transaction_id, posting.sequence_id) == ("txn_1", parts[0].sequence_id)
+        assert posting.occurred_at_us == 1_790_846_131_250_000
+
+    def test_it_is_the_posting_that_the_event_road_posts(self) -> None:
+        ledger = make_ledger()
+        parts = make_parts()
+        take(ledger, parts)
+        (posted,) = ledger.state.transactions.values()
+        assert build_posting([part.data for part in parts], transaction_id=posted.transaction_id) == posted
+
+    @pytest.mark.parametrize("kept", [slice(0, 1), slice(1, 2), slice(None, None, -1)])
+    def test_parts_that_are_not_one_whole_sequence_are_refused(self, kept: slice) -> None:
+        parts = [part.data for part in make_parts()][kept]
+        with pytest.raises(Permanent) as refused:
+            build_posting(parts, transaction_id="txn_1")
+        assert refused.value.reason is ReasonCode.SEQUENCE_INCONSISTENT
+
+    def test_parts_of_two_payments_are_refused(self) -> None:
+        first, second = make_parts(1)[0].data, make_parts(2)[1].data
+        with pytest.raises(Permanent) as refused:
+            build_posting([first, second], transaction_id="txn_1")
+        assert refused.value.reason is ReasonCode.SEQUENCE_INCONSISTENT
+
+    def test_legs_that_are_off_by_one_are_refused(self) -> None:
+        first, second = make_parts()
+        with pytest.raises(Permanent) as refused:
+            build_posting([with_legs(first, 2193, 2194).data, second.data], transaction_id="txn_1")
+        assert refused.value.reason is ReasonCode.UNBALANCED
