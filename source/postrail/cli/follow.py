@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from postrail.cli.dead_letters import Letter
-from postrail.cli.percentiles import percentile
+from postrail.percentiles import percentile
 
 POLL_SECONDS = 0.5
 DEAD_LETTERS_EVERY_SECONDS = 2.0

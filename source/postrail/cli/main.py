@@ -26,6 +26,7 @@ class PostrailCommands(LazyGroup):
         "selftest": LazyCommand("postrail.cli.selftest", "Send marked payments over every edge of the graph."),
         "ledger": LazyCommand("postrail.cli.ledger", "Migrate, verify and read the ledger."),
         "rules": LazyCommand("postrail.cli.rules", "Explain, test and list the rules."),
+        "bench": LazyCommand("postrail.cli.bench", "Measure speed on this machine."),
         "schemas": LazyCommand("postrail.cli.schemas", "Write the event schemas from the contracts."),
     }
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postrail.cli.percentiles import percentile
+from postrail.percentiles import percentile
 
 
 def test_no_values_have_no_percentile():
