@@ -220,7 +220,8 @@ module "record_outcome" {
 module "notifications" {
   source = "./modules/notifications"
 
-  platform     = local.platform
-  bus          = local.bus
-  alert_emails = var.alert_emails
+  platform           = local.platform
+  bus                = local.bus
+  alert_emails       = var.alert_emails
+  alerting_rule_arns = [local.default_bus_rules]
 }

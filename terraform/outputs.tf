@@ -42,7 +42,11 @@ output "dead_letter_queues" {
   description = "Every queue in which an event can end for people to look at."
   value = merge(
     { for name, queue in local.queues : name => { name = queue.dlq_name, url = queue.dlq_url, arn = queue.dlq_arn } },
-    { intake-pipe = module.intake.pipe_dead_letter_queue, rules-undelivered = module.event_bus.undelivered },
+    {
+      batch             = module.batch.dead_letter_queue
+      intake-pipe       = module.intake.pipe_dead_letter_queue
+      rules-undelivered = module.event_bus.undelivered
+    },
   )
 }
 
@@ -57,6 +61,11 @@ output "functions" {
     record_outcome    = module.record_outcome.function
     migrate_ledger    = module.ledger.function
   })
+}
+
+output "batch" {
+  description = "The batch inbox and its task. `managed` false: no task runs, and the queue carries commands to a runner."
+  value       = module.batch.batch
 }
 
 output "state_machine_arn" {

@@ -27,12 +27,16 @@ variable "target" {
     pipes_run: EventBridge Pipes exist and run. When false no pipe is created; the output `pipes` still defines them.
     tracing: X-Ray is available.
     dependencies_layer: functions take their packages from build/dependencies-layer.zip.
+    tasks_run: ECS runs tasks. When false the rule for batch files fills a queue, from which a runner takes the commands.
+    alarms_run: CloudWatch has metrics of log groups and queues, and raises alarms. When false none is created.
   EOT
   type = object({
     emulator           = optional(bool, false)
     pipes_run          = optional(bool, true)
     tracing            = optional(bool, true)
     dependencies_layer = optional(bool, true)
+    tasks_run          = optional(bool, true)
+    alarms_run         = optional(bool, true)
   })
   default = {}
 }
@@ -183,6 +187,37 @@ variable "ledger_password" {
   description = "Password of the ledger's user. Give it as TF_VAR_ledger_password. It ends up in the state: keep that encrypted."
   type        = string
   sensitive   = true
+}
+
+variable "batch" {
+  description = <<-EOT
+    The Fargate task that posts a file from the batch inbox.
+    cpu, memory_mb: as Fargate pairs them. A million payments fit into the default; see docs/batch-in-aws.md.
+    workers: processes that prepare and post; default: one for each processor. Part of a run's identity.
+    timeout_minutes: a run that takes longer is ended, and can be continued. alarm_minutes: from when on people are told.
+    retention_days: how long files and results stay.
+    subnet_ids, security_group_ids: where tasks get their network interfaces; default: those of `ledger`.
+    image: full name of an image from elsewhere; default: `image_tag` in the repository that is created here.
+  EOT
+  type = object({
+    cpu                   = optional(number, 2048)
+    memory_mb             = optional(number, 4096)
+    ephemeral_storage_gib = optional(number, 30)
+    workers               = optional(number)
+    timeout_minutes       = optional(number, 60)
+    alarm_minutes         = optional(number, 15)
+    retention_days        = optional(number, 400)
+    subnet_ids            = optional(list(string))
+    security_group_ids    = optional(list(string))
+    image                 = optional(string)
+  })
+  default = {}
+}
+
+variable "batch_image_tag" {
+  description = "Which image of the batch task runs; `make image` pushes it and `make deploy` names it."
+  type        = string
+  default     = "0.1.0"
 }
 
 variable "alert_emails" {

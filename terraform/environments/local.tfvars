@@ -8,6 +8,8 @@ target = {
   pipes_run          = false
   tracing            = false
   dependencies_layer = false
+  tasks_run          = false
+  alarms_run         = false
 }
 
 # Each running copy of a function is a process here: 47 MB, and two processors share them all.

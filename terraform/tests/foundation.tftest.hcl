@@ -43,13 +43,13 @@ run "each_class_of_data_has_its_key" {
   }
 
   assert {
-    condition     = keys(output.key_arns) == ["events", "ledger", "parked", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
-    error_message = "Four keys, rotated, and slow to vanish."
+    condition     = keys(output.key_arns) == ["batch", "events", "ledger", "parked", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
+    error_message = "Five keys, rotated, and slow to vanish."
   }
 
   assert {
     condition     = [for name, key in aws_kms_key.this : name if length(jsondecode(key.policy).Statement) > 1] == ["events"]
-    error_message = "Only the events key is opened to a service, EventBridge."
+    error_message = "Only the events key is opened to services, EventBridge and CloudWatch."
   }
 }
 
@@ -80,9 +80,11 @@ run "tables_are_encrypted_and_restorable" {
 
 run "alerts_are_for_what_people_must_look_at" {
   variables {
-    platform     = { name_prefix = "postrail-test", emulator = false, events_key_arn = "arn:aws:kms:eu-west-2:111122223333:key/events", delivery_retry = { age_seconds = 7200, attempts = 60 } }
+    platform     = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333", region = "eu-west-2", emulator = false, events_key_arn = "arn:aws:kms:eu-west-2:111122223333:key/events", delivery_retry = { age_seconds = 7200, attempts = 60 } }
     bus          = { name = "postrail-test-payments", arn = "arn:aws:events:eu-west-2:111122223333:event-bus/postrail-test-payments", undelivered_arn = "arn:aws:sqs:eu-west-2:111122223333:undelivered" }
     alert_emails = ["operations@example.com"]
+
+    alerting_rule_arns = ["arn:aws:events:eu-west-2:111122223333:rule/postrail-test-*"]
   }
 
   module {
@@ -102,6 +104,15 @@ run "alerts_are_for_what_people_must_look_at" {
   assert {
     condition     = alltrue([for target in values(aws_cloudwatch_event_target.alert) : target.dead_letter_config[0].arn == var.bus.undelivered_arn && target.retry_policy[0].maximum_retry_attempts < 185])
     error_message = "Every target has a dead-letter queue and gives up some day."
+  }
+
+  assert {
+    condition = (
+      contains(jsondecode(aws_sns_topic_policy.this["alerts"].policy).Statement[1].Condition.ArnLike["aws:SourceArn"], var.alerting_rule_arns[0])
+      && jsondecode(aws_sns_topic_policy.this["alerts"].policy).Statement[2].Condition.ArnLike["aws:SourceArn"] == ["arn:aws:cloudwatch:eu-west-2:111122223333:alarm:postrail-test-*"]
+      && length(jsondecode(aws_sns_topic_policy.this["notifications"].policy).Statement) == 1
+    )
+    error_message = "Own rules and own alarms publish alerts, and nobody publishes notifications by policy."
   }
 
   assert {

@@ -32,13 +32,18 @@ run "real_account_has_everything" {
   }
 
   assert {
-    condition     = contains(keys(output.dead_letter_queues), "intake-pipe") && contains(keys(output.dead_letter_queues), "rules-undelivered") && length(output.dead_letter_queues) == 9
+    condition     = alltrue([for name in ["batch", "intake-pipe", "rules-undelivered"] : contains(keys(output.dead_letter_queues), name)]) && length(output.dead_letter_queues) == 10
     error_message = "Every place where an event can end is named."
   }
 
   assert {
     condition     = keys(output.tables) == ["authorizations", "dedup", "reference", "velocity"] && output.tables.authorizations.stream_arn != null
     error_message = "Four tables, one with a stream."
+  }
+
+  assert {
+    condition     = output.batch.managed && output.batch.subnet_ids == tolist(["subnet-1"]) && output.batch.environment.POSTRAIL_LEDGER_SECRET_ARN == output.ledger_secret_arn && output.batch.environment.POSTRAIL_REFERENCE_TABLE == output.tables.reference.name
+    error_message = "Batch tasks run, in the ledger's network unless told otherwise, on the same ledger and reference data."
   }
 }
 
@@ -64,12 +69,17 @@ run "stages_choose_their_delivery" {
 
 run "an_emulator_gets_no_pipes_and_no_layer" {
   variables {
-    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false }
+    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false }
   }
 
   assert {
     condition     = !output.pipes.intake.managed && !output.pipes.rules.managed && length(aws_lambda_layer_version.dependencies) == 0
     error_message = "What the target lacks is not created, but the pipes are still described."
+  }
+
+  assert {
+    condition     = !output.batch.managed && output.batch.queue_url != null
+    error_message = "Commands for batch files wait in a queue."
   }
 }
 

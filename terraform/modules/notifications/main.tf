@@ -34,14 +34,26 @@ resource "aws_sns_topic_policy" "this" {
         Resource  = aws_sns_topic.this[each.key].arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }] : statement if !var.platform.emulator],
-      each.key != "alerts" ? [] : [{
-        Sid       = "OwnRules"
-        Effect    = "Allow"
-        Principal = { Service = "events.amazonaws.com" }
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.this[each.key].arn
-        Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.alert : rule.arn] } }
-      }],
+      [for statement in [
+        {
+          Sid       = "OwnRules"
+          Effect    = "Allow"
+          Principal = { Service = "events.amazonaws.com" }
+          Action    = "sns:Publish"
+          Resource  = aws_sns_topic.this[each.key].arn
+          Condition = { ArnLike = { "aws:SourceArn" = concat([for rule in aws_cloudwatch_event_rule.alert : rule.arn], var.alerting_rule_arns) } }
+        },
+        {
+          Sid       = "OwnAlarms"
+          Effect    = "Allow"
+          Principal = { Service = "cloudwatch.amazonaws.com" }
+          Action    = "sns:Publish"
+          Resource  = aws_sns_topic.this[each.key].arn
+          Condition = { ArnLike = { "aws:SourceArn" = [
+            "arn:${var.platform.partition}:cloudwatch:${var.platform.region}:${var.platform.account_id}:alarm:${var.platform.name_prefix}-*",
+          ] } }
+        },
+      ] : statement if each.key == "alerts"],
     )
   })
 }

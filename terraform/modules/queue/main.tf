@@ -12,6 +12,15 @@ locals {
     Resource  = "${local.arn_prefix}${name}"
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
   }] : statement if !var.platform.emulator] }
+
+  dead_letter_statements = concat(local.tls_only.dead, [for statement in [{
+    Sid       = "UndeliveredByRules"
+    Effect    = "Allow"
+    Principal = { Service = "events.amazonaws.com" }
+    Action    = ["sqs:SendMessage"]
+    Resource  = "${local.arn_prefix}${local.names.dead}"
+    Condition = { ArnEquals = { "aws:SourceArn" = var.dead_letter_rule_arns } }
+  }] : statement if length(var.dead_letter_rule_arns) > 0])
 }
 
 # Policies stand inside the queues: a separate resource doubles the half minute that the provider waits for each.
@@ -56,5 +65,5 @@ resource "aws_sqs_queue" "dead" {
     sourceQueueArns   = ["${local.arn_prefix}${local.names.main}"]
   }) : jsonencode({ redrivePermission = "denyAll" })
 
-  policy = length(local.tls_only.dead) > 0 ? jsonencode({ Version = "2012-10-17", Statement = local.tls_only.dead }) : null
+  policy = length(local.dead_letter_statements) > 0 ? jsonencode({ Version = "2012-10-17", Statement = local.dead_letter_statements }) : null
 }

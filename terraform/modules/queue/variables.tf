@@ -33,3 +33,9 @@ variable "rule_arn" {
   type        = string
   default     = null
 }
+
+variable "dead_letter_rule_arns" {
+  description = "Rules that may put what they cannot deliver into the dead-letter queue themselves."
+  type        = list(string)
+  default     = []
+}

@@ -20,7 +20,18 @@ locals {
     Condition = { StringEquals = { "aws:SourceAccount" = var.platform.account_id } }
   }
 
+  # So that an alarm reaches an encrypted topic.
+  cloudwatch_access = {
+    Sid       = "CloudWatchOfThisAccount"
+    Effect    = "Allow"
+    Principal = { Service = "cloudwatch.amazonaws.com" }
+    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource  = "*" # in a key policy: this key
+    Condition = { StringEquals = { "aws:SourceAccount" = var.platform.account_id } }
+  }
+
   keys = {
+    batch  = "Postrail: batch files and their results"
     events = "Postrail: bus, queues and topics"
     tables = "Postrail: DynamoDB tables"
     parked = "Postrail: parked events"
@@ -37,7 +48,7 @@ resource "aws_kms_key" "this" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [for statement in [local.root_access, local.eventbridge_access] : statement if statement.Sid != "EventBridgeOfThisAccount" || each.key == "events"]
+    Statement = concat([local.root_access], [for statement in [local.eventbridge_access, local.cloudwatch_access] : statement if each.key == "events"])
   })
 }
 

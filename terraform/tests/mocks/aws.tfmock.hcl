@@ -37,6 +37,26 @@ mock_resource "aws_dynamodb_table" {
   }
 }
 
+mock_resource "aws_ecr_repository" {
+  defaults = {
+    arn            = "arn:aws:ecr:eu-west-2:111122223333:repository/repository"
+    repository_url = "111122223333.dkr.ecr.eu-west-2.amazonaws.com/repository"
+  }
+}
+
+mock_resource "aws_ecs_cluster" {
+  defaults = {
+    arn = "arn:aws:ecs:eu-west-2:111122223333:cluster/cluster"
+  }
+}
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = {
+    arn                  = "arn:aws:ecs:eu-west-2:111122223333:task-definition/task:1"
+    arn_without_revision = "arn:aws:ecs:eu-west-2:111122223333:task-definition/task"
+  }
+}
+
 mock_resource "aws_iam_role" {
   defaults = {
     arn = "arn:aws:iam::111122223333:role/role"

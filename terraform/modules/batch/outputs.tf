@@ -1,0 +1,24 @@
+output "batch" {
+  description = "The inbox, the task, and the command that a file starts."
+  value = {
+    inbox               = "s3://${aws_s3_bucket.inbox.id}/${local.incoming}"
+    results             = "s3://${aws_s3_bucket.inbox.id}/${local.results}"
+    bucket              = aws_s3_bucket.inbox.id
+    cluster_arn         = aws_ecs_cluster.this.arn
+    task_definition_arn = aws_ecs_task_definition.this.arn
+    container           = local.container
+    environment         = local.environment
+    repository_url      = aws_ecr_repository.this.repository_url
+    log_group           = aws_cloudwatch_log_group.task.name
+    subnet_ids          = var.settings.subnet_ids
+    security_group_ids  = var.settings.security_group_ids
+    # False: no task runs, and the queue carries the commands to a runner.
+    managed   = var.tasks_run
+    queue_url = module.queue.queue.url
+  }
+}
+
+output "dead_letter_queue" {
+  description = "Files that no task could be started for."
+  value       = module.queue.dead_letter_queue
+}
