@@ -3,7 +3,6 @@
 Read from config/products/*.yaml. Percentages are basis points (hundredths of a percent) and integers.
 """
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +11,7 @@ from pydantic import Field
 from postrail.config_files import ConfigModel, read_config
 from postrail.contracts.base import CurrencyCode
 from postrail.domain.errors import Permanent, ReasonCode
-from postrail.domain.money import AMOUNT_MINOR_MAX, Money, Rounding, round_minor
+from postrail.domain.money import AMOUNT_MINOR_MAX, Money, Rounding, round_ratio
 
 BASIS_POINTS: Final = 10_000
 """Basis points in one."""
@@ -30,7 +29,7 @@ class Percentage(ConfigModel):
 
     def of(self, amount: Money) -> int:
         """The share of `amount`, in minor units of its currency; rounded once, here."""
-        return round_minor(Decimal(amount.amount_minor * self.basis_points) / BASIS_POINTS, self.rounding)
+        return round_ratio(amount.amount_minor * self.basis_points, BASIS_POINTS, self.rounding)
 
 
 class Fee(Percentage):

@@ -13,7 +13,9 @@ def acquirer_key(
     again. The MTI's function and origin digits are left out: a repeat (1101) or an advice (1120) of a request is
     the same payment. Source: ISO 8583:1993, sections on message matching.
     """
-    instant = transmission_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    # Cut from the ISO form: strftime takes three times as long, and every payment has a key.
+    at = transmission_at.astimezone(UTC).isoformat()
+    instant = f"{at[:4]}{at[5:7]}{at[8:13]}{at[14:16]}{at[17:19]}Z"
     return f"acq:{acquirer_id}:{stan}:{instant}:{terminal_id}:{message_class}"
 
 
@@ -32,8 +34,6 @@ def content_fingerprint(*parts: str | int | None) -> str:
 
     Two messages with one key and one fingerprint are a duplicate; with one key and two fingerprints, a conflict.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        text = "\x00" if part is None else str(part)
-        digest.update(f"{len(text)}:{text};".encode())
-    return digest.hexdigest()
+    texts = ["\x00" if part is None else str(part) for part in parts]
+    content = "".join([f"{len(text)}:{text};" for text in texts])
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

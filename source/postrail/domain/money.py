@@ -12,14 +12,14 @@ from decimal import (
     Decimal,
 )
 from enum import StrEnum
+from typing import NamedTuple
 
 from postrail.domain.iso4217 import currency_by_code
 
 AMOUNT_MINOR_MAX = 999_999_999_999
 """Largest amount of one payment: DE 4 is n12 (ISO 8583:1993)."""
 
-_UNIT = Decimal(1)
-# The default context keeps 28 digits; an amount times a long rate has more, and would be rounded twice.
+# The default context keeps 28 digits, and would round an amount that has more.
 _EXACT = Context(prec=120)
 
 
@@ -71,9 +71,63 @@ class Money:
         return f"{self.to_decimal()} {self.currency}"
 
 
-def round_minor(amount: Decimal, rounding: Rounding) -> int:
-    """A decimal count of minor units to whole ones, by the named rounding."""
-    return int(amount.quantize(_UNIT, rounding=rounding.value, context=_EXACT))
+def format_amount(amount_minor: int, exponent: int) -> str:
+    """Minor units as decimal text with `exponent` decimals: (2550, 2) is "25.50", (2550, 0) is "2550".
+
+    Text from the integer itself, so that nothing is rounded on the way.
+    """
+    if exponent == 0:
+        return str(amount_minor)
+    digits = f"{amount_minor:0{exponent + 1 + (amount_minor < 0)}}"
+    return f"{digits[:-exponent]}.{digits[-exponent:]}"
+
+
+def round_ratio(numerator: int, denominator: int, rounding: Rounding) -> int:
+    """`numerator / denominator` as a whole number, by the named rounding; exact, and `denominator` > 0.
+
+    The modes mean what they mean in `decimal`: up is away from zero, down is towards it.
+    """
+    floor, rest = divmod(numerator, denominator)
+    return floor + 1 if rest and _rounds_up(floor, 2 * rest - denominator, rounding) else floor
+
+
+def _rounds_up(floor: int, over_half: int, rounding: Rounding) -> bool:
+    """Whether a number between `floor` and `floor + 1` becomes the greater one; `over_half` is 0 for a half."""
+    match rounding:
+        case Rounding.HALF_EVEN:
+            return over_half > 0 or (over_half == 0 and floor % 2 == 1)
+        case Rounding.HALF_UP:
+            return over_half > 0 or (over_half == 0 and floor >= 0)
+        case Rounding.HALF_DOWN:
+            return over_half > 0 or (over_half == 0 and floor < 0)
+        case Rounding.DOWN:
+            return floor < 0
+        case Rounding.CEILING:
+            return True
+        case Rounding.FLOOR:
+            return False
+
+
+class Conversion(NamedTuple):
+    """An exchange rate between minor units, as an exact fraction: made once for a rate, used for many amounts."""
+
+    numerator: int
+    denominator: int
+
+    def of(self, amount_minor: int, rounding: Rounding) -> int:
+        """The converted amount in minor units of the target currency; rounded once, here."""
+        return round_ratio(amount_minor * self.numerator, self.denominator, rounding)
+
+
+def conversion(from_currency: str, to_currency: str, rate: Decimal) -> Conversion:
+    """The conversion at `rate` (units of `to_currency` for one unit of `from_currency`), which must be finite.
+
+    The exponents of both currencies are respected (JPY 0, KWD 3).
+    """
+    numerator, denominator = rate.as_integer_ratio()
+    exponent_from = currency_by_code(from_currency).exponent
+    exponent_to = currency_by_code(to_currency).exponent
+    return Conversion(numerator * 10**exponent_to, denominator * 10**exponent_from)
 
 
 def convert(money: Money, to_currency: str, rate: Decimal, rounding: Rounding) -> Money:
@@ -81,7 +135,4 @@ def convert(money: Money, to_currency: str, rate: Decimal, rounding: Rounding) -
 
     The exponents of both currencies are respected (JPY 0, KWD 3). Rounds once, at the end.
     """
-    exponent_from = currency_by_code(money.currency).exponent
-    exponent_to = currency_by_code(to_currency).exponent
-    minor = _EXACT.multiply(Decimal(money.amount_minor), rate)
-    return Money(round_minor(minor.scaleb(exponent_to - exponent_from, context=_EXACT), rounding), to_currency)
+    return Money(conversion(money.currency, to_currency, rate).of(money.amount_minor, rounding), to_currency)

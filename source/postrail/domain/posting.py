@@ -1,9 +1,8 @@
 """Double entry: legs, parts of a posting sequence, and the posting they make up when all have arrived."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from postrail.domain.errors import Permanent, ReasonCode
 
@@ -32,8 +31,7 @@ class PartKind(StrEnum):
     INTERCHANGE = "interchange"
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """One side of one movement; `amount_minor` > 0 minor units of `currency`."""
 
     account_id: str
@@ -42,8 +40,7 @@ class Leg:
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """All legs of one payment, to be posted in one database transaction."""
 
     transaction_id: str
@@ -58,13 +55,14 @@ class Posting:
 
 def check_balanced(legs: Iterable[Leg]) -> None:
     """Raise Permanent(UNBALANCED) unless debits equal credits in every currency and every amount is positive."""
-    sums: defaultdict[str, int] = defaultdict(int)
+    sums: dict[str, int] = {}
     count = 0
-    for leg in legs:
+    for account_id, direction, amount_minor, currency in legs:
         count += 1
-        if leg.amount_minor <= 0:
-            raise Permanent(ReasonCode.INVALID_AMOUNT, f"leg on {leg.account_id} has amount {leg.amount_minor}")
-        sums[leg.currency] += leg.direction.signed(leg.amount_minor)
+        if amount_minor <= 0:
+            raise Permanent(ReasonCode.INVALID_AMOUNT, f"leg on {account_id} has amount {amount_minor}")
+        signed = amount_minor if direction is Direction.CREDIT else -amount_minor
+        sums[currency] = sums.get(currency, 0) + signed
     if count < 2:
         raise Permanent(ReasonCode.UNBALANCED, f"a posting needs two legs or more, this one has {count}")
     off = {currency: total for currency, total in sums.items() if total}

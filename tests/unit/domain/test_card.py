@@ -1,5 +1,6 @@
 """Card numbers: Luhn, tokens, finding and masking. Card numbers are made at run time, none stands in this file."""
 
+import re
 import uuid
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.builders.strategies import card_tokens, digits
 
-from postrail.domain.card import find_clear_pans, is_card_token, passes_luhn, scrub_pans
+from postrail.domain.card import find_clear_pans, holds_clear_pan, is_card_token, passes_luhn, scrub_pans
 
 VISA_LIKE = "4" + "1" * 15  # passes Luhn
 
@@ -73,6 +74,17 @@ def test_what_is_no_run_of_13_to_19_ascii_digits_is_no_token(text: str) -> None:
 def test_a_clear_number_is_found_whatever_stands_around_it(pan: str, before: str, after: str) -> None:
     """Punctuation of JSON, XML and merchants' names."""
     assert list(find_clear_pans(f"x {before}{pan}{after} y")) == [pan]
+
+
+@given(
+    st.lists(pans() | card_tokens() | digits(1, 25) | st.sampled_from([" ", "a", "é", "\ud800", "-", '"'])).map("".join)
+)
+def test_the_search_finds_what_the_definition_says(text: str) -> None:
+    """Runs of 13 to 19 digits apart from other letters and digits, 2 to 6 first, Luhn: as one plain pattern."""
+    pattern = r"(?<![0-9A-Za-z])[2-6][0-9]{12,18}(?![0-9A-Za-z])"
+    expected = [run for run in re.findall(pattern, text) if run[-1] == check_digit(run[:-1])]
+    assert list(find_clear_pans(text)) == expected
+    assert holds_clear_pan(text.encode(errors="surrogatepass")) == bool(expected)
 
 
 @given(st.uuids())

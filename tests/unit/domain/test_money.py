@@ -1,6 +1,6 @@
 """Money: whole minor units, exact decimals, one rounding."""
 
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
 import pytest
@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from tests.builders.strategies import currencies
 
 from postrail.domain.iso4217 import UnknownCurrency, currency_by_code
-from postrail.domain.money import AMOUNT_MINOR_MAX, CurrencyMismatch, Money, Rounding, convert, round_minor
+from postrail.domain.money import (
+    AMOUNT_MINOR_MAX,
+    CurrencyMismatch,
+    Money,
+    Rounding,
+    conversion,
+    convert,
+    format_amount,
+    round_ratio,
+)
 
 minors = st.integers(-(2**63), 2**63)
 rates = st.decimals("0.000000000001", "999999999999", allow_nan=False, allow_infinity=False, places=12)
@@ -80,7 +89,21 @@ def test_only_known_currencies_are_money() -> None:
 )
 def test_every_named_rounding(value: str, expected: dict[str, int]) -> None:
     """Ties and signs, by the name of the rounding."""
-    assert {rounding.name: round_minor(Decimal(value), rounding) for rounding in Rounding} == expected
+    assert {
+        rounding.name: round_ratio(*Decimal(value).as_integer_ratio(), rounding) for rounding in Rounding
+    } == expected
+
+
+@given(value=st.decimals(-(10**20), 10**20, places=6), rounding=st.sampled_from(Rounding))
+def test_rounding_is_that_of_decimal(value: Decimal, rounding: Rounding) -> None:
+    """Integer arithmetic for every mode and sign; the names promise what the standard library does."""
+    expected = int(value.quantize(Decimal(1), rounding=rounding.value, context=Context(prec=60)))
+    assert round_ratio(*value.as_integer_ratio(), rounding) == expected
+
+
+@given(minor=minors, currency=currencies)
+def test_an_amounts_text_is_its_decimal(minor: int, currency: str) -> None:
+    assert format_amount(minor, currency_by_code(currency).exponent) == f"{Money(minor, currency).to_decimal():f}"
 
 
 @given(minor=st.integers(1, AMOUNT_MINOR_MAX), rate=rates, source=currencies, target=currencies)
@@ -89,6 +112,7 @@ def test_conversion_rounds_the_exact_product_once(minor: int, rate: Decimal, sou
     shift = currency_by_code(target).exponent - currency_by_code(source).exponent
     exact = Fraction(minor) * Fraction(rate) * Fraction(10) ** shift
     assert convert(Money(minor, source), target, rate, Rounding.HALF_EVEN) == Money(round_half_even(exact), target)
+    assert conversion(source, target, rate).of(minor, Rounding.HALF_EVEN) == round_half_even(exact)
 
 
 def test_conversion_does_not_round_twice() -> None:
