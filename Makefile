@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCAL := PYTHONPATH=localstack $(BIN)/python -m local_cloud
 
-.PHONY: help setup local down status check test unit e2e bench schemas fmt lock package plan deploy destroy
+.PHONY: help setup local down status check test unit e2e bench schemas fmt lock package image plan deploy destroy
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,15 +77,31 @@ fmt: setup ## Format Python and Terraform
 lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --extra batch --no-header -o requirements.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --constraint requirements.lock --no-header -o requirements-lambda.lock
+	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra batch --constraint requirements.lock --no-header -o source/requirements.lock
 
 package: setup ## Build the functions' archives and their dependencies layer
 	$(BIN)/python lambdas/build.py
 	$(BIN)/python lambdas/build.py --layer --python 3.13 --arch arm64
 
+# The batch task's image. IMAGE_TAG names the commit, since a tag, once pushed, cannot be pushed again.
+IMAGE_TAG ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unversioned)
+IMAGE_PLATFORM ?= linux/arm64
+DOCKER ?= docker
+
+image: ## Build the batch task's image and push it to the repository of ENV (needs Docker and AWS credentials)
+	@git diff --quiet HEAD -- pyproject.toml README.md config source \
+	  || { echo "Commit first: an image is named after its commit."; exit 1; }
+	@repository=$$($(REMOTE) output -json batch | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["repository_url"])') \
+	  && registry=$${repository%%/*} \
+	  && region=$$($(REMOTE) output -raw region) \
+	  && aws ecr get-login-password --region "$$region" | $(DOCKER) login --username AWS --password-stdin "$$registry" \
+	  && $(DOCKER) buildx build --platform $(IMAGE_PLATFORM) --file source/Dockerfile --provenance=false \
+	    --build-arg REVISION=$(IMAGE_TAG) --tag "$$repository:$(IMAGE_TAG)" --push .
+
 # A real account: AWS credentials as the AWS CLI takes them, the ledger's password as TF_VAR_ledger_password.
 TERRAFORM ?= $(or $(shell command -v terraform),$(shell command -v tofu),$(abspath $(firstword $(wildcard .tools/terraform .tools/tofu))))
 REMOTE = $(TERRAFORM) -chdir=terraform
-VARS = -var-file=environments/$(ENV).tfvars
+VARS = -var-file=environments/$(ENV).tfvars -var=batch_image_tag=$(IMAGE_TAG)
 
 plan: package ## Show what deploy would change in a real account (ENV=dev)
 	$(REMOTE) init -input=false
