@@ -148,7 +148,8 @@ def test_memory_does_not_grow_with_the_number_of_entries() -> None:
             for number in range(count):
                 yield make_entry(occurred_at=PERIOD.start + timedelta(seconds=number))
 
-        made = make_statement(turnover=Turnover(0, 0, count, 2_193 * count), entries=entries())
+        turnover = Turnover(0, 0, count, 2_193 * count)
+        made = replace(make_statement(), turnover=turnover, entries=entries())
 
         class Nowhere(io.RawIOBase):
             def writable(self) -> bool:
