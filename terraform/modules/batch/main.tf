@@ -9,7 +9,7 @@ locals {
   name      = "${var.platform.name_prefix}-batch"
   container = "postrail"
 
-  # Prefixes of the one bucket. The rule watches the first alone, so that results never start a task.
+  # Prefixes of the one bucket. Results never start a task, and a task reads nothing but what came in.
   incoming = "incoming/"
   results  = "results/"
 

@@ -5,22 +5,21 @@ locals {
   rule_names = { start = "${local.name}-start", failed = "${local.name}-failed" }
   rule_arns  = { for key, name in local.rule_names : key => "${local.events_arn}:rule/${name}" }
 
-  # A file with content, or an empty one whose name has a suffix, for the task to complain about. A marker that a console
-  # makes for a folder is neither.
+  # Patterns cannot say "this prefix, and none of these letters" of one field. So they say what no file is: a result, a
+  # marker that a console makes for a folder, and a name with quotes or backslashes. EventBridge puts values into its
+  # template as they are: a quote in a key would end the argument and begin one of its writer's choice.
+  # What is under neither prefix starts a task that may not read it, and people hear of it: an inbox loses nothing in silence.
   object_pattern = {
     source      = ["aws.s3"]
     detail-type = ["Object Created"]
     detail = {
       bucket = { name = [aws_s3_bucket.inbox.id] }
-      "$or" = [
-        { object = { key = [{ prefix = local.incoming }], size = [{ numeric = [">", 0] }] } },
-        { object = { key = [{ wildcard = "${local.incoming}*.*" }] } },
-      ]
+      object = { key = [{ anything-but = { wildcard = ["${local.results}*", "*/", "*\"*", "*\\\\*"] } }] }
     }
   }
 
-  # What RunTask gets besides the task definition. No shell reads it: a key is one argument, whatever its letters.
-  # The number of workers is part of a run's identity, so it is said and not left to the machine.
+  # What RunTask gets besides the task definition. No shell reads it. The number of workers is part of a run's identity,
+  # so it is said and not left to the machine.
   overrides = {
     containerOverrides = [{
       name = local.container
@@ -45,7 +44,7 @@ module "queue" {
   platform                   = var.platform
   name                       = "batch"
   buffered                   = !var.tasks_run
-  visibility_timeout_seconds = 60 * var.settings.timeout_minutes
+  visibility_timeout_seconds = 60 # a runner holds on to the command at hand
   rule_arn                   = local.rule_arns.start
   dead_letter_rule_arns      = values(local.rule_arns)
 }
