@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from postrail.domain.errors import ReasonCode
 from postrail.domain.posting import Posting
@@ -47,8 +47,7 @@ class ClaimStatus(StrEnum):
     CONFLICT = "conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A payment key wanted by one owner (the stream record's or the event's id)."""
 
     payment_key: str
@@ -57,8 +56,7 @@ class Claim:
     payment_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """Who holds a payment key, and since when."""
 
     payment_key: str
@@ -68,8 +66,7 @@ class Marker:
     seen_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimResult:
+class ClaimResult(NamedTuple):
     """The verdict on one claim and the marker that stands after it."""
 
     status: ClaimStatus
@@ -138,8 +135,7 @@ class ReferenceBook(Protocol):
 # --- apply_rules ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class CardUse:
+class CardUse(NamedTuple):
     """One payment with a card at a time: what velocity counts."""
 
     card_token: str

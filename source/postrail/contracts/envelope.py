@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any, TypeVar
 
+from postrail.contracts.base import trusted
 from postrail.contracts.events import Event, EventData, Hop, Metadata
 from postrail.domain.card import find_clear_pans
 from postrail.domain.errors import Permanent, ReasonCode
@@ -32,17 +33,21 @@ def start_event(data: D, *, correlation_id: str, producer: str, clock: Clock, id
 
 def next_event(cause: Metadata, cause_type: str, data: D, *, producer: str, clock: Clock, ids: IdSource) -> Event[D]:
     """The event that follows `cause`; its trail is the cause's trail with the cause itself added."""
-    metadata = Metadata.model_construct(
-        event_id=ids.new_id("evt"),
-        payment_id=data.subject_payment_id(),
-        correlation_id=cause.correlation_id,
-        causation_id=cause.event_id,
-        occurred_at=clock.now(),
-        schema_version=data.schema_version,
-        producer=producer,
-        trail=(*cause.trail, Hop.model_construct(type=cause_type, event_id=cause.event_id, at=cause.occurred_at)),
+    hop = trusted(Hop, {"type": cause_type, "event_id": cause.event_id, "at": cause.occurred_at})
+    metadata = trusted(
+        Metadata,
+        {
+            "event_id": ids.new_id("evt"),
+            "payment_id": data.subject_payment_id(),
+            "correlation_id": cause.correlation_id,
+            "causation_id": cause.event_id,
+            "occurred_at": clock.now(),
+            "schema_version": data.schema_version,
+            "producer": producer,
+            "trail": (*cause.trail, hop),
+        },
     )
-    return event_class(type(data)).model_construct(metadata=metadata, data=data)
+    return trusted(event_class(type(data)), {"metadata": metadata, "data": data})
 
 
 def refuse_clear_pans(text: str) -> None:

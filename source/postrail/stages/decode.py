@@ -17,7 +17,7 @@ from postrail.contracts.base import EVENT_BYTES_MAX
 from postrail.contracts.envelope import refuse_clear_pans
 from postrail.contracts.events import Delivered, EventData
 from postrail.contracts.payment import Authorization
-from postrail.domain.card import scrub_pans
+from postrail.domain.card import holds_clear_pan, scrub_pans
 from postrail.domain.errors import Permanent, ReasonCode
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ _ID_FIELD: Final = {
 }
 _validate_authorization: Final = TypeAdapter(Authorization).validate_json
 _ESCAPED_DIGIT: Final = re.compile(r"\\+u003([0-9])", re.ASCII)
+_ESCAPED_DIGIT_BEGINS: Final = b"\\u003"
 _BOUNDS: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 _BY_TYPE: Final = {
     "missing": ReasonCode.MISSING_FIELD,
@@ -198,9 +199,11 @@ def decode_authorizations(raws: Sequence[bytes]) -> list[Authorization | Permane
 
 
 def _decode_authorization(raw: bytes) -> Authorization | Permanent:
-    refusal = check_text(raw.decode(errors="replace"), len(raw), refuses_clear_pans=True)
-    if refusal is not None:
-        return Permanent(refusal.reason, refusal.detail)
+    # Three looks at the bytes say whether there is anything to find; a text is made for what is then suspect alone.
+    if len(raw) > EVENT_BYTES_MAX or _ESCAPED_DIGIT_BEGINS in raw or holds_clear_pan(raw):
+        refusal = check_text(raw.decode(errors="replace"), len(raw), refuses_clear_pans=True)
+        if refusal is not None:
+            return Permanent(refusal.reason, refusal.detail)
     try:
         return _validate_authorization(raw)
     except ValidationError as error:

@@ -6,7 +6,9 @@ ledger's guarantee and not this one's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from postrail.contracts.base import trusted
 from postrail.contracts.events import DuplicateParked, PaymentAccepted
 from postrail.contracts.payment import Authorization
 from postrail.domain.authorization import acquirer_key, caller_key, content_fingerprint, message_class
@@ -15,8 +17,7 @@ from postrail.ports import Claim, ClaimResult, ClaimStatus, Clock, DedupStore, M
 from postrail.stages.decode import scrub_body
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An authorization that asks to be taken in.
 
     `owner` is the id of what brought it (the stream record's, or the event's): the same owner may ask again.
@@ -87,10 +88,15 @@ def deduplicate(candidates: Sequence[Candidate], *, store: DedupStore) -> list[P
 
 
 def _verdict(candidate: Candidate, claim: Claim, result: ClaimResult) -> PaymentAccepted | Duplicate:
-    if result.status in (ClaimStatus.NEW, ClaimStatus.RETRY):
+    if result.status is ClaimStatus.NEW or result.status is ClaimStatus.RETRY:
         # The authorization was validated on its way in, key and fingerprint are made above: no second check.
-        return PaymentAccepted.model_construct(
-            authorization=candidate.authorization, payment_key=claim.payment_key, fingerprint=claim.fingerprint
+        return trusted(
+            PaymentAccepted,
+            {
+                "authorization": candidate.authorization,
+                "payment_key": claim.payment_key,
+                "fingerprint": claim.fingerprint,
+            },
         )
     reason = ReasonCode.CONFLICT if result.status is ClaimStatus.CONFLICT else ReasonCode.DUPLICATE
     return Duplicate(candidate, claim.payment_key, reason, result.marker)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from postrail.contracts.base import trusted
 from postrail.contracts.events import PaymentAccepted, PaymentStandardised
 from postrail.iso20022.advice import build_advice
 
@@ -13,11 +14,14 @@ def standardise(payments: Sequence[PaymentAccepted]) -> list[PaymentStandardised
     again: its fields are those of a validated payment, and the message is made of them.
     """
     return [
-        PaymentStandardised.model_construct(
-            authorization=payment.authorization,
-            payment_key=payment.payment_key,
-            fingerprint=payment.fingerprint,
-            message=build_advice(payment.authorization),
+        trusted(
+            PaymentStandardised,
+            {
+                "authorization": payment.authorization,
+                "payment_key": payment.payment_key,
+                "fingerprint": payment.fingerprint,
+                "message": build_advice(payment.authorization),
+            },
         )
         for payment in payments
     ]

@@ -130,7 +130,7 @@ def make_order(
 
 def with_posting(order: PostingOrder, **changes: Any) -> PostingOrder:
     """The order with its posting changed."""
-    return replace(order, posting=replace(order.posting, **changes))
+    return replace(order, posting=order.posting._replace(**changes))
 
 
 def debit(account_id: str, amount_minor: int, currency: str = "GBP") -> Leg:

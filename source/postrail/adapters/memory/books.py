@@ -35,7 +35,8 @@ class MemoryVelocityBook:
 
     def observe(self, uses: Sequence[CardUse]) -> list[int]:
         """Record all uses, then count; results align."""
-        keys = [(use.card_token, use.at.astimezone(UTC).strftime("%Y%m%d%H")) for use in uses]
+        # The first 13 characters of the ISO form: date and hour.
+        keys = [(use.card_token, use.at.astimezone(UTC).isoformat()[:13]) for use in uses]
         for key, use in zip(keys, uses, strict=True):
             self._payments[key].add(use.payment_id)
         return [len(self._payments[key]) for key in keys]
