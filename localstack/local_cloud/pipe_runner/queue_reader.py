@@ -29,6 +29,8 @@ PARALLEL_BATCHES: Final = 12
 _RECEIVE_MAX: Final = 10
 _IDLE_MIN_S: Final = 0.02
 _IDLE_MAX_S: Final = 0.05
+_BURST_IDLE_S: Final = 0.15
+"""The first wait after a full batch: many are on their way, and a moment later they fill a batch again."""
 
 Sleep = Callable[[float], None]
 
@@ -78,7 +80,7 @@ class QueueReader:
                 self._sleep(idle_s)
                 idle_s = min(_IDLE_MAX_S, idle_s * 1.2)
                 continue
-            idle_s = _IDLE_MIN_S
+            idle_s = _IDLE_MIN_S if len(messages) < self._source.batch_size else _BURST_IDLE_S
             pool.submit(self._settle, messages)
             self._sleep(0.0)
 

@@ -31,6 +31,8 @@ CLIENT_CONFIG: Final = Config(
     parameter_validation=False,
     # Endpoints by account would search each DynamoDB request for table ARNs; the regional endpoint needs no search.
     account_id_endpoint_mode="disabled",
+    # A name of one's own is a constant; boto3's is put together twice for every request, a quarter of a call's time.
+    user_agent="postrail",
 )
 
 
