@@ -36,6 +36,7 @@ class StepName(StrEnum):
     MIGRATE = "migrate"
     DEPLOY = "deploy"
     PIPES = "pipes"
+    BATCH = "batch"
     SEED = "seed"
 
 

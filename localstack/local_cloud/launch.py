@@ -8,9 +8,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
-from local_cloud import emulator, localstack_emulator, postgres, processes, provider_source, terraform_binary
+from local_cloud import (
+    batch_runner,
+    emulator,
+    localstack_emulator,
+    postgres,
+    processes,
+    provider_source,
+    terraform_binary,
+)
 from local_cloud.emulator import Emulator
 from local_cloud.errors import LocalCloudError
 from local_cloud.layout import CHECKOUT, STATE_DIR_VARIABLE, StateDir
@@ -20,7 +29,7 @@ from local_cloud.progress import Reporter, Step
 from local_cloud.terraform import ROOT_MODULE, Deployer
 
 PIPE_RUNNER: Final = "pipe-runner"
-STEPS: Final = ("terraform", "postgres", "emulator", "build", "migrate", "deploy", "pipes", "seed")
+STEPS: Final = ("terraform", "postgres", "emulator", "build", "migrate", "deploy", "pipes", "batch", "seed")
 _BUILD: Final = CHECKOUT / "lambdas" / "build.py"
 
 
@@ -43,6 +52,7 @@ class Launch:
             "migrate": self.migrate,
             "deploy": self.deploy,
             "pipes": self.start_pipes,
+            "batch": self.start_batch_runner,
             "seed": self.seed,
         }
         for step in STEPS:
@@ -151,11 +161,7 @@ class Launch:
     def start_pipes(self) -> None:
         """Start the pipe runner where pipes are stored but not run; never elsewhere."""
         try:
-            outputs: dict[str, Any] = json.loads(self._state.outputs.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise LocalCloudError("Nothing is deployed yet, so there are no pipes to play.") from error
-        try:
-            pipes = unmanaged_pipes(outputs)
+            pipes = unmanaged_pipes(self._outputs())
         except UnsupportedDefinitionError as error:
             message = f"The pipe runner cannot play what Terraform deployed: {error}"
             raise LocalCloudError(message) from error
@@ -165,18 +171,38 @@ class Launch:
         with self._reporter.step("Pipe runner") as step:
             if processes.running(self._state, PIPE_RUNNER) is None:
                 processes.stop(self._state, PIPE_RUNNER)
-                self._start_pipe_runner()
+                self._start_runner(PIPE_RUNNER, "local_cloud.pipe_runner", self._state.pipe_runner_status)
             step.result = ", ".join(pipe.name for pipe in pipes)
 
-    def _start_pipe_runner(self) -> None:
-        self._state.pipe_runner_status.unlink(missing_ok=True)
+    def start_batch_runner(self) -> None:
+        """Start the batch runner where ECS runs no tasks; never elsewhere."""
+        batch = batch_runner.unmanaged_batch(self._outputs())
+        if batch is None:
+            processes.stop(self._state, batch_runner.NAME)
+            return
+        with self._reporter.step("Batch runner") as step:
+            if processes.running(self._state, batch_runner.NAME) is None:
+                processes.stop(self._state, batch_runner.NAME)
+                self._start_runner(batch_runner.NAME, "local_cloud.batch_runner", self._state.batch_runner_status)
+            step.result = batch["inbox"]
+
+    def _outputs(self) -> dict[str, Any]:
+        try:
+            outputs: dict[str, Any] = json.loads(self._state.outputs.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LocalCloudError("Nothing is deployed yet, so there is nothing to run beside it.") from error
+        return outputs
+
+    def _start_runner(self, name: str, module: str, status: Path) -> None:
+        """Start a process of ours that plays what the emulator only stores, and wait for its first heartbeat."""
+        status.unlink(missing_ok=True)
         env = {**processes.loopback_environment(), "PYTHONPATH": str(CHECKOUT / "localstack")}
-        command = [sys.executable, "-m", "local_cloud.pipe_runner", "--state-dir", str(self._state.root)]
-        record = processes.start(self._state, PIPE_RUNNER, command, env=env, cwd=self._state.root)
-        if not processes.wait_for(self._state.pipe_runner_status.exists, record, patience_s=30.0):
-            tail = processes.log_tail(self._state, PIPE_RUNNER)
-            processes.stop(self._state, PIPE_RUNNER)
-            message = f"The pipe runner did not come up:\n{tail}"
+        command = [sys.executable, "-m", module, "--state-dir", str(self._state.root)]
+        record = processes.start(self._state, name, command, env=env, cwd=self._state.root)
+        if not processes.wait_for(status.exists, record, patience_s=30.0):
+            tail = processes.log_tail(self._state, name)
+            processes.stop(self._state, name)
+            message = f"The {name} did not come up:\n{tail}"
             raise LocalCloudError(message)
 
     def _run(self, command: list[str], step: Step) -> None:

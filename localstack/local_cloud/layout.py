@@ -108,6 +108,11 @@ class StateDir:
         """Held by the pipe runner while it plays."""
         return self.root / "pipe-runner.lock"
 
+    @property
+    def batch_runner_status(self) -> Path:
+        """The batch runner's heartbeat."""
+        return self.root / "batch-runner.json"
+
     def log(self, name: str) -> Path:
         """The log file of one process."""
         return self.logs / f"{name}.log"

@@ -3,11 +3,12 @@
 import json
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from rich.table import Table
 
-from local_cloud import emulator, localstack_emulator, postgres, processes
+from local_cloud import batch_runner, emulator, localstack_emulator, postgres, processes
 from local_cloud.launch import PIPE_RUNNER, read_cloud
 from local_cloud.layout import StateDir
 
@@ -29,8 +30,8 @@ class Row:
 def collect(state: StateDir) -> list[Row]:
     """Look at everything; starts nothing and fails for nothing."""
     if read_cloud(state).get("emulator") == "localstack":
-        return [_localstack(state), _localstack_ledger(state), _pipe_runner(state)]
-    return [_emulator(state), _postgres(state), _pipe_runner(state)]
+        return [_localstack(state), _localstack_ledger(state), _pipe_runner(state), _batch_runner(state)]
+    return [_emulator(state), _postgres(state), _pipe_runner(state), _batch_runner(state)]
 
 
 def as_object(state: StateDir, rows: list[Row]) -> dict[str, Any]:
@@ -97,9 +98,22 @@ def _pipe_runner(state: StateDir) -> Row:
     return _row(processes.load(state, PIPE_RUNNER), "pipe runner", health or "no pipes to play")
 
 
+def _batch_runner(state: StateDir) -> Row:
+    beat = _read(state.batch_runner_status)
+    if time.time() - float(beat.get("beat_at", 0)) > _HEARTBEAT_AGE_MAX_S:
+        health = "no heartbeat"
+    else:
+        health = f"{beat['doing']}; {beat['done']} done, {beat['failed']} failed"
+    return _row(processes.load(state, batch_runner.NAME), "batch runner", health)
+
+
 def _heartbeat(state: StateDir) -> dict[str, Any]:
+    return _read(state.pipe_runner_status)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        beat: dict[str, Any] = json.loads(state.pipe_runner_status.read_text(encoding="utf-8"))
+        beat: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return beat

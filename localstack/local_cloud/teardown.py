@@ -2,7 +2,7 @@
 
 import shutil
 
-from local_cloud import emulator, localstack_emulator, postgres, processes
+from local_cloud import batch_runner, emulator, localstack_emulator, postgres, processes
 from local_cloud.errors import LocalCloudError
 from local_cloud.launch import PIPE_RUNNER, read_cloud
 from local_cloud.layout import StateDir
@@ -24,6 +24,9 @@ def tear_down(state: StateDir, reporter: Reporter, *, keep_data: bool) -> None:
     # Consumers first: what still runs would only complain about what has gone.
     with reporter.step("Pipe runner") as step:
         step.result = _word(found=processes.stop(state, PIPE_RUNNER))
+    with reporter.step("Batch runner") as step:
+        # Its runs get as long as ECS would grant them.
+        step.result = _word(found=processes.stop(state, batch_runner.NAME, patience_s=130.0))
     with reporter.step("Emulator") as step:
         found = localstack_emulator.stop(state, keep_data=keep_data) if localstack else emulator.stop(state)
         step.result = _word(found=found)

@@ -93,7 +93,15 @@ class Deployer:
         }
         if self._emulator.kind == "localstack":
             # LocalStack runs pipes, and functions in containers of the real runtime, which hold no packages.
-            variables["target"] = {"emulator": True, "pipes_run": True, "tracing": False, "dependencies_layer": True}
+            # Its tasks would need an image of ours in a registry of its own: the batch runner stands in for them.
+            variables["target"] = {
+                "emulator": True,
+                "pipes_run": True,
+                "tracing": False,
+                "dependencies_layer": True,
+                "tasks_run": False,
+                "alarms_run": False,
+            }
         write_private(self._state.terraform_variables, json.dumps(variables, indent=2))
         self.drop_state_of_another_boot()
 

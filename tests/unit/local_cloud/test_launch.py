@@ -118,6 +118,6 @@ def test_status_of_nothing_is_a_table_an_object_and_no_failure(tmp_path: Path) -
     answer = CliRunner().invoke(app, ["status", "--json", *where])
     assert answer.exit_code == 0
     found = json.loads(answer.stdout)
-    assert [row["running"] for row in found["processes"]] == [False, False, False]
+    assert [row["running"] for row in found["processes"]] == [False, False, False, False]
     assert found["deployed"] is False
     assert not (tmp_path / "none").exists()
