@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from postrail.contracts.base import trusted
 from postrail.contracts.payment import Decision, RuleHit, RuleOutcome
 from postrail.rules.inputs import InputValue
 from postrail.rules.rule_set import RuleSet
@@ -24,13 +25,16 @@ def decide(rules: RuleSet, inputs: dict[str, InputValue], *, decided_at: datetim
     """Evaluate and record version, outcome, matches and inputs. `decided_at` is aware, UTC."""
     hits = rules.evaluate(inputs)
     # Every part was validated before: the rule set when it was loaded, the inputs with the payment's event.
-    return Decision.model_construct(
-        rule_set=rules.name,
-        version=rules.version,
-        outcome=rules.outcome_of(hits),
-        matched=hits,
-        inputs=inputs,
-        decided_at=decided_at,
+    return trusted(
+        Decision,
+        {
+            "rule_set": rules.name,
+            "version": rules.version,
+            "outcome": rules.outcome_of(hits),
+            "matched": hits,
+            "inputs": inputs,
+            "decided_at": decided_at,
+        },
     )
 
 

@@ -5,6 +5,7 @@ The set is part of every decision, so that a decision can be run again without t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Final
 
 from postrail.contracts.events import PaymentEnriched
@@ -22,6 +23,10 @@ class InputSpec:
     type: type[str] | type[int] | type[bool]
     meaning: str
     nullable: bool = False
+
+    def kinds(self) -> tuple[object, ...]:
+        """The types that a value of this input can have."""
+        return (self.type, NoneType) if self.nullable else (self.type,)
 
     def accepts(self, value: InputValue) -> bool:
         """Whether `value` has this input's type; a boolean is no integer."""
@@ -57,26 +62,30 @@ def rule_inputs(payment: PaymentEnriched, *, velocity_hour: int) -> dict[str, In
     """The inputs of one enriched payment. `velocity_hour` counts this payment too."""
     authorization, enrichment = payment.authorization, payment.enrichment
     account, billing, merchant = enrichment.account, enrichment.billing, authorization.merchant
+    currency, billing_currency = authorization.currency, billing.currency
+    merchant_country, account_country = merchant.country, account.country
+    card = authorization.card
     return {
         "payment_id": authorization.payment_id,
         "transaction_type": authorization.transaction_type,
         "amount_minor": authorization.amount_minor,
-        "currency": authorization.currency,
+        "currency": currency,
         "billing_minor": billing.amount_minor,
-        "billing_currency": billing.currency,
-        "converted": authorization.currency != billing.currency,
-        "issuer_country": authorization.card.issuer_country,
-        "merchant_country": merchant.country,
-        "account_country": account.country,
-        "foreign": merchant.country != account.country,
+        "billing_currency": billing_currency,
+        "converted": currency != billing_currency,
+        "issuer_country": card.issuer_country,
+        "merchant_country": merchant_country,
+        "account_country": account_country,
+        "foreign": merchant_country != account_country,
         "acceptor_id": merchant.acceptor_id,
         "merchant_name": enrichment.merchant.name,
         "mcc": merchant.mcc,
-        "entry_mode": authorization.entry_mode.value,
+        "entry_mode": str(authorization.entry_mode),
         "account_status": account.status,
         "product": account.product,
-        "card_expiry": authorization.card.expiry,
-        "authorized_month": authorization.authorized_at.strftime("%Y-%m"),
+        "card_expiry": card.expiry,
+        # The first seven characters of the ISO form; the contract has seen to UTC.
+        "authorized_month": authorization.authorized_at.isoformat()[:7],
         "velocity_hour": velocity_hour,
     }
 

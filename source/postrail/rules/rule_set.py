@@ -7,8 +7,10 @@ them decides: reject, then refer, then approve. Warnings are recorded and do not
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +19,21 @@ import cel
 from postrail.config_files import read_config
 from postrail.contracts.payment import RuleHit, RuleOutcome
 from postrail.domain.errors import ConfigInvalid
-from postrail.rules.conditions import EVALUATION_ERRORS, RESERVED_WORDS, check_gives_boolean, combine, compile_condition
+from postrail.rules.conditions import (
+    EVALUATION_ERRORS,
+    RESERVED_WORDS,
+    Program,
+    check_gives_boolean,
+    combine,
+    compile_condition,
+)
 from postrail.rules.inputs import INPUTS, Inputs, InputValue, input_problem
 from postrail.rules.rule_file import Rule, RuleSetFile
 
 NOT_EVALUATED: Final = "the condition could not be evaluated"
 """Reason of a hit that stands for a failed evaluation: the payment is referred, never let through."""
+FACTS_REMEMBERED_MAX: Final = 4096
+"""Combinations of facts whose hits are remembered, for each group of rules."""
 _DIGEST_CHARS: Final = 8
 
 
@@ -49,6 +60,48 @@ class RuleTestFailure:
     got: str
 
 
+_PlacedHit = tuple[int, RuleHit]
+"""A hit and its rule's place in the file."""
+_place_of: Final = itemgetter(0)
+
+
+class _RuleGroup:
+    """Rules that name the same inputs, and what they said of the facts seen so far.
+
+    A condition is a pure function of the inputs that it names: CEL has no clock, no randomness and no side effect. So
+    rules about few distinct facts (a country, a product, a card's expiry) are evaluated once for each of them and not
+    once for each payment. What is new every time (an amount) goes to CEL every time.
+    """
+
+    __slots__ = ("_kinds", "facts_of", "indexes", "known", "names", "program")
+
+    def __init__(self, names: tuple[str, ...], indexes: tuple[int, ...], program: Program) -> None:
+        """`indexes` are the rules' places in the file, `program` gives the list of their values."""
+        self.names = names
+        self.indexes = indexes
+        self.program = program
+        self.known: dict[Any, tuple[_PlacedHit, ...]] = {}
+        # One input's value, several in a tuple, or nothing. A missing one is a KeyError.
+        self.facts_of: Callable[[Inputs], Any] = itemgetter(*names) if names else _no_facts
+        self._kinds = frozenset(product(*(INPUTS[name].kinds() for name in names)))
+
+    def listed(self, facts: Any) -> tuple[InputValue, ...]:
+        """Facts in the order of `names`."""
+        return (facts,) if len(self.names) == 1 else facts
+
+    def remember(self, facts: Any, hits: tuple[_PlacedHit, ...]) -> None:
+        """Keep what the rules said. A full memory is emptied: cheaper than knowing what was used last."""
+        if len(self.known) >= FACTS_REMEMBERED_MAX:
+            self.known = {}
+        # True and 1 would be one key: facts of another type than their input's are not remembered.
+        if tuple(map(type, self.listed(facts))) in self._kinds:
+            self.known[facts] = hits
+
+
+def _no_facts(_: Inputs) -> tuple[()]:
+    return ()
+
+
 class RuleSet:
     """Versioned rules, ready to evaluate. Safe to share between threads."""
 
@@ -69,9 +122,9 @@ class RuleSet:
         for example in content.examples:
             self._check_inputs(example.given, f"example {example.name!r}")
         self._programs = tuple(self._compile(rule) for rule in content.rules)
-        self._all = combine([rule.when for rule in content.rules])
-        self._used = tuple(sorted(set(self._all.variables()) & INPUTS.keys()))
         self._hits = tuple(RuleHit(rule_id=rule.id, outcome=rule.outcome, reason=rule.reason) for rule in content.rules)
+        self._groups = self._group_rules()
+        self._used = tuple(sorted({name for group in self._groups for name in group.names}))
         # Lists and limits are handed over once; only a payment's inputs change from call to call.
         self._context = cel.Context(variables=self._constants)
         self._lock = threading.Lock()
@@ -81,16 +134,22 @@ class RuleSet:
 
         Raises ValueError when an input is missing.
         """
-        values = self._pick(inputs)
-        with self._lock:
-            self._context.update(values)
-            try:
-                results = self._all.execute(self._context)
-            except EVALUATION_ERRORS:
-                results = None
-            if results is None or not all(type(result) is bool for result in results):
-                return tuple(hit for hit in map(self._hit_alone, range(len(self.rules))) if hit is not None)
-        return tuple(hit for hit, matched in zip(self._hits, results, strict=True) if matched)
+        found: list[_PlacedHit] = []
+        try:
+            for group in self._groups:
+                facts = group.facts_of(inputs)
+                hits = group.known.get(facts)
+                if hits is None:
+                    hits = self._evaluate_group(group, facts)
+                if hits:
+                    found += hits
+        except KeyError:
+            # Says which input is missing, by the order of their names.
+            self._pick(inputs)
+            raise
+        if len(found) > 1:
+            found.sort(key=_place_of)
+        return tuple([hit for _, hit in found])
 
     def explain(self, inputs: Inputs) -> tuple[Explanation, ...]:
         """Every rule in file order, matched or not, with its condition. Raises ValueError when an input is missing."""
@@ -115,6 +174,8 @@ class RuleSet:
     @staticmethod
     def outcome_of(hits: Sequence[RuleHit]) -> RuleOutcome:
         """What the hits decide together: reject before refer before approve."""
+        if not hits:
+            return RuleOutcome.APPROVE
         outcomes = {hit.outcome for hit in hits}
         for outcome in (RuleOutcome.REJECT, RuleOutcome.REFER):
             if outcome in outcomes:
@@ -129,6 +190,31 @@ class RuleSet:
         except KeyError as error:
             msg = f"the rules of {self.name} need the input {error}"
             raise ValueError(msg) from error
+
+    def _group_rules(self) -> tuple["_RuleGroup", ...]:
+        """The rules by the inputs that they name, each group with one program for all its conditions."""
+        by_names: dict[tuple[str, ...], list[int]] = {}
+        for index, program in enumerate(self._programs):
+            by_names.setdefault(tuple(sorted(set(program.variables()) & INPUTS.keys())), []).append(index)
+        return tuple(
+            _RuleGroup(names, tuple(indexes), combine([self.rules[index].when for index in indexes]))
+            for names, indexes in by_names.items()
+        )
+
+    def _evaluate_group(self, group: "_RuleGroup", facts: Any) -> tuple["_PlacedHit", ...]:
+        """The hits of one group of rules, evaluated now and remembered."""
+        with self._lock:
+            self._context.update(dict(zip(group.names, group.listed(facts), strict=True)))
+            try:
+                results = group.program.execute(self._context)
+            except EVALUATION_ERRORS:
+                results = None
+            if results is not None and all(type(result) is bool for result in results):
+                hits = tuple((i, self._hits[i]) for i, matched in zip(group.indexes, results, strict=True) if matched)
+            else:
+                hits = tuple((i, hit) for i in group.indexes if (hit := self._hit_alone(i)) is not None)
+        group.remember(facts, hits)
+        return hits
 
     def _explain_one(self, index: int) -> Explanation:
         rule = self.rules[index]

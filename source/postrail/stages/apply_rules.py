@@ -1,8 +1,9 @@
 """apply_rules: decides for each enriched payment whether it is posted, refused, or looked at by a person."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from postrail.contracts.base import trusted
 from postrail.contracts.events import PaymentApproved, PaymentEnriched, PaymentReferred, PaymentRejected
 from postrail.contracts.payment import Decision, RuleOutcome
 from postrail.domain.errors import ReasonCode
@@ -23,12 +24,8 @@ def apply_rules(
     or comes again, counts in the hour in which it was made. Raises what `velocity` raises (Retryable).
     """
     uses = [
-        CardUse(
-            card_token=payment.authorization.card.token,
-            payment_id=payment.authorization.payment_id,
-            at=payment.authorization.authorized_at,
-        )
-        for payment in payments
+        CardUse(one.card.token, one.payment_id, one.authorized_at)
+        for one in [payment.authorization for payment in payments]
     ]
     counts = velocity.observe(uses) if uses else []
     decided_at = clock.now()
@@ -48,12 +45,6 @@ def _outcome(payment: PaymentEnriched, decision: Decision) -> PaymentApproved | 
             reason=deciding_reason(decision),
             decision=decision,
         )
-    fields = _fields(payment)
     # Both add the decision to a payment that was validated when it came in: nothing is left to validate.
-    if decision.outcome is RuleOutcome.REFER:
-        return PaymentReferred.model_construct(**fields, decision=decision)
-    return PaymentApproved.model_construct(**fields, decision=decision)
-
-
-def _fields(payment: PaymentEnriched) -> dict[str, Any]:
-    return {name: getattr(payment, name) for name in PaymentEnriched.model_fields}
+    fields = {**vars(payment), "decision": decision}
+    return trusted(PaymentReferred if decision.outcome is RuleOutcome.REFER else PaymentApproved, fields)
