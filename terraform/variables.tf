@@ -193,7 +193,7 @@ variable "batch" {
   description = <<-EOT
     The Fargate task that posts a file from the batch inbox.
     cpu, memory_mb: as Fargate pairs them. A million payments fit into the default; see docs/batch-in-aws.md.
-    workers: processes that prepare and post; default: one for each processor. Part of a run's identity.
+    workers: processes that prepare and post; default: one for each processor of the task.
     timeout_minutes: a run that takes longer is ended, and can be continued. alarm_minutes: from when on people are told.
     retention_days: how long files and results stay.
     subnet_ids, security_group_ids: where tasks get their network interfaces; default: those of `ledger`.

@@ -18,8 +18,8 @@ locals {
     }
   }
 
-  # What RunTask gets besides the task definition. No shell reads it. The number of workers is part of a run's identity,
-  # so it is said and not left to the machine.
+  # What RunTask gets besides the task definition. No shell reads it. The number of workers is said, since a container
+  # sees the processors of its host and not its share of them.
   overrides = {
     containerOverrides = [{
       name = local.container
