@@ -17,11 +17,14 @@ from typing import Any, Final
 from postrail.contracts.payment import Authorization, Card, Enrichment, EntryMode, Merchant
 from postrail.domain.iso3166 import country_by_alpha2
 from postrail.domain.iso4217 import currency_by_code
+from postrail.domain.money import format_amount
 from postrail.iso20022.cain_layout import ROOT
 
 Message = dict[str, Any]
 """A message or a part of it, keyed by short element names."""
 
+_MERCHANTS_REMEMBERED_MAX: Final = 8192
+"""Parts of a message that depend on the merchant alone are made once and shared: nobody changes a message."""
 _PROTOCOL_VERSION: Final = "5.0"
 _INITIATING_PARTY: Final = "POSTRAIL"
 
@@ -66,7 +69,8 @@ def clean_text(text: str, length_max: int) -> str:
 
 def format_instant(instant: datetime) -> str:
     """An aware instant as ISODateTime in UTC, "2026-10-01T09:15:31Z"; fractions only where there are any."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    # An instant in UTC ends in "+00:00".
+    return f"{instant.astimezone(UTC).isoformat()[:-6]}Z"
 
 
 @lru_cache(maxsize=256)
@@ -75,17 +79,7 @@ def _exponent_and_numeric(currency: str) -> tuple[int, str]:
     return found.exponent, found.numeric
 
 
-def format_amount(amount_minor: int, exponent: int) -> str:
-    """Minor units as the decimal text of ImpliedCurrencyAndAmount: (2550, 2) is "25.50", (2550, 0) is "2550".
-
-    Text from the integer itself, so that nothing is rounded on the way.
-    """
-    if exponent == 0:
-        return str(amount_minor)
-    digits = str(amount_minor).rjust(exponent + 1, "0")
-    return f"{digits[:-exponent]}.{digits[-exponent:]}"
-
-
+@lru_cache(maxsize=1024)
 def format_rate(rate: str) -> str:
     """A rate's text as BaseOne25Rate: plain digits, without an exponent and without trailing zeros."""
     text = f"{Decimal(rate):f}"
@@ -114,7 +108,7 @@ def build_advice(authorization: Authorization) -> Message:
             "TxAmts": {"Amt": format_amount(authorization.amount_minor, exponent), "Ccy": numeric},
             "Accptr": _acceptor(merchant),
             "Termnl": {"Id": authorization.terminal_id},
-            "Cntxt": _context(authorization.entry_mode, merchant.mcc),
+            "Cntxt": _context(str(authorization.entry_mode), merchant.mcc),
             "Tkn": {"PmtTkn": authorization.card.token},
             "PrcgRslt": {
                 "RspnSrcTp": "CISS",
@@ -133,15 +127,17 @@ def complete_advice(message: Message, authorization: Authorization, enrichment: 
     """
     body: Message = dict(message[ROOT])
     account, billing = enrichment.account, enrichment.billing
-    body["TxChrtcs"] = body["TxChrtcs"] | {"TxDesc": clean_text(enrichment.description, 1000)}
-    body["Card"] = body["Card"] | {"PdctTp": account.product}
+    product = account.product
+    body["TxChrtcs"] = {**body["TxChrtcs"], "TxDesc": clean_text(enrichment.description, 1000)}
+    body["Card"] = {**body["Card"], "PdctTp": product}
     # ISO 8583 debits take from the account-from; credits (transaction types 20 to 29) go to the account-to.
     place = "AcctTo" if authorization.transaction_type[0] == "2" else "AcctFr"
-    body[place] = {"Tp": account_type(account.product), "Id": account.iban}
-    body["Accptr"] = body["Accptr"] | {"BizNm": clean_text(enrichment.merchant.name, 35)}
+    body[place] = {"Tp": account_type(product), "Id": account.iban}
+    body["Accptr"] = {**body["Accptr"], "BizNm": clean_text(enrichment.merchant.name, 35)}
     body["Crdhldr"] = [{"Nm": clean_text(account.holder_name, 105)}]
     exponent, numeric = _exponent_and_numeric(billing.currency)
-    amounts = body["TxAmts"] | {
+    amounts = {
+        **body["TxAmts"],
         "CrdhldrBllgAmt": format_amount(billing.amount_minor, exponent),
         "CrdhldrBllgCcy": numeric,
     }
@@ -159,6 +155,7 @@ def complete_advice(message: Message, authorization: Authorization, enrichment: 
     return {ROOT: body}
 
 
+@lru_cache(maxsize=256)
 def account_type(product: str) -> str:
     """ISO 8583 account type of a product name such as "debit-standard"; "00" (unspecified) when none is known."""
     word = product.replace("_", "-").partition("-")[0]
@@ -190,16 +187,21 @@ def _card(card: Card) -> Message:
 
 
 def _acceptor(merchant: Merchant) -> Message:
-    country = country_by_alpha2(merchant.country).alpha3
+    return _acceptor_part(merchant.acceptor_id, merchant.name, merchant.city, merchant.country)
+
+
+@lru_cache(maxsize=_MERCHANTS_REMEMBERED_MAX)
+def _acceptor_part(acceptor_id: str, name: str, town: str | None, country_code: str) -> Message:
+    country = country_by_alpha2(country_code).alpha3
     address: Message = {}
     city = ""
-    if merchant.city is not None:
-        city = clean_text(merchant.city, 35)
+    if town is not None:
+        city = clean_text(town, 35)
         address["TwnNm"] = city
     address["Ctry"] = country
     return {
-        "Id": clean_text(merchant.acceptor_id, 35),
-        "NmAndLctn": _name_and_location(clean_text(merchant.name, 60), city, country),
+        "Id": clean_text(acceptor_id, 35),
+        "NmAndLctn": _name_and_location(clean_text(name, 60), city, country),
         "Adr": address,
     }
 
@@ -215,6 +217,7 @@ def _name_and_location(name: str, city: str, country: str) -> str:
     return f"{name}\\\\{city}\\{'':13}{country}"
 
 
-def _context(entry_mode: EntryMode, mcc: str) -> Message:
-    known = _CONTEXT_BY_ENTRY_MODE[entry_mode]
+@lru_cache(maxsize=_MERCHANTS_REMEMBERED_MAX)
+def _context(entry_mode: str, mcc: str) -> Message:
+    known = _CONTEXT_BY_ENTRY_MODE[EntryMode(entry_mode)]
     return {"CardDataNtryMd": known["CardDataNtryMd"], "MrchntCtgyCd": mcc} | known

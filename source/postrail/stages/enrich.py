@@ -11,10 +11,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from postrail.contracts.base import trusted
 from postrail.contracts.events import PaymentEnriched, PaymentRejected, PaymentStandardised
 from postrail.contracts.payment import AccountDetails, Authorization, Billing, Enrichment
 from postrail.domain.errors import ReasonCode
-from postrail.domain.money import AMOUNT_MINOR_MAX, Money, Rounding, convert
+from postrail.domain.iso4217 import currency_by_code
+from postrail.domain.money import AMOUNT_MINOR_MAX, Conversion, Money, Rounding, conversion, format_amount
 from postrail.iso20022.advice import complete_advice
 from postrail.merchants import MerchantDirectory
 from postrail.ports import ExchangeRate, ReferenceBook
@@ -28,6 +30,9 @@ _DESCRIPTION_LENGTH_MAX: Final = 140
 _PURPOSE_BY_TRANSACTION_TYPE: Final = {"01": "Cash: ", "20": "Refund: "}
 _RATE_STEP: Final = Decimal(1).scaleb(-RATE_DECIMALS_MAX)
 
+# The fields of a billing in the order of the contract; those without a value are None.
+_UNCONVERTED: Final = dict.fromkeys(Billing.model_fields)
+
 _Pair = tuple[str, str]
 
 
@@ -39,9 +44,9 @@ class _Refusal:
 
 @dataclass(frozen=True, slots=True)
 class _Quote:
-    """An exchange rate that was checked once for the whole batch: `rate` to count with, the rest to be stored."""
+    """An exchange rate that was checked once for the whole batch: `conversion` to count with, the rest to be stored."""
 
-    rate: Decimal
+    conversion: Conversion
     text: str
     day: str
     publisher: str
@@ -99,7 +104,9 @@ def _check_quote(pair: _Pair, found: ExchangeRate | None) -> _Quote | _Refusal:
         rate = rate.quantize(_RATE_STEP)
         if not rate:
             return unusable
-    quote = _Quote(rate=rate, text=f"{rate:f}", day=found.day.isoformat(), publisher=found.publisher)
+    quote = _Quote(
+        conversion(source, target, rate), text=f"{rate:f}", day=found.day.isoformat(), publisher=found.publisher
+    )
     try:
         # The contract checks the texts here, once for the batch; billings are then built without checking again.
         Billing(amount_minor=1, currency=target, rate=quote.text, rate_date=quote.day, rate_source=quote.publisher)
@@ -123,18 +130,24 @@ def _enrich_one(
         return _reject(payment, billing)
     profile = merchants.describe(authorization.merchant)
     # Built without validating again: the parts are validated contracts, the texts were bounded where they were made.
-    enrichment = Enrichment.model_construct(
-        account=account,
-        merchant=profile.details,
-        billing=billing,
-        description=_describe(authorization, profile.label, billing),
+    enrichment = trusted(
+        Enrichment,
+        {
+            "account": account,
+            "merchant": profile.details,
+            "billing": billing,
+            "description": _describe(authorization, profile.label, billing),
+        },
     )
-    return PaymentEnriched.model_construct(
-        authorization=authorization,
-        payment_key=payment.payment_key,
-        fingerprint=payment.fingerprint,
-        message=complete_advice(payment.message, authorization, enrichment),
-        enrichment=enrichment,
+    return trusted(
+        PaymentEnriched,
+        {
+            "authorization": authorization,
+            "payment_key": payment.payment_key,
+            "fingerprint": payment.fingerprint,
+            "message": complete_advice(payment.message, authorization, enrichment),
+            "enrichment": enrichment,
+        },
     )
 
 
@@ -143,23 +156,26 @@ def _bill(
 ) -> Billing | _Refusal:
     source = authorization.currency
     if source == target:
-        return Billing.model_construct(amount_minor=authorization.amount_minor, currency=target)
+        return trusted(Billing, {**_UNCONVERTED, "amount_minor": authorization.amount_minor, "currency": target})
     quote = quotes[source, target]
     if isinstance(quote, _Refusal):
         return quote
-    amount = Money(authorization.amount_minor, source)
-    billed = convert(amount, target, quote.rate, rounding)
-    if not 0 < billed.amount_minor <= AMOUNT_MINOR_MAX:
-        size = "less than the smallest amount" if billed.amount_minor <= 0 else "more than a payment can carry"
+    billed_minor = quote.conversion.of(authorization.amount_minor, rounding)
+    if not 0 < billed_minor <= AMOUNT_MINOR_MAX:
+        size = "less than the smallest amount" if billed_minor <= 0 else "more than a payment can carry"
+        amount = Money(authorization.amount_minor, source)
         return _Refusal(ReasonCode.INVALID_AMOUNT, f"{amount} at {quote.text} is {size} in {target}")
     # The amount was checked just above, the quote in _check_quote.
-    return Billing.model_construct(
-        amount_minor=billed.amount_minor,
-        currency=target,
-        rate=quote.text,
-        rate_date=quote.day,
-        rate_source=quote.publisher,
-        rounding=rounding,
+    return trusted(
+        Billing,
+        {
+            "amount_minor": billed_minor,
+            "currency": target,
+            "rate": quote.text,
+            "rate_date": quote.day,
+            "rate_source": quote.publisher,
+            "rounding": rounding,
+        },
     )
 
 
@@ -167,17 +183,22 @@ def _describe(authorization: Authorization, label: str, billing: Billing) -> str
     """The statement line: purpose, merchant, place; for a converted payment also the original amount and the rate."""
     tail = ""
     if billing.rate is not None:
-        tail = f" {Money(authorization.amount_minor, authorization.currency)} @ {billing.rate}"
+        currency = currency_by_code(authorization.currency)
+        tail = f" {format_amount(authorization.amount_minor, currency.exponent)} {currency.code} @ {billing.rate}"
     head = _PURPOSE_BY_TRANSACTION_TYPE.get(authorization.transaction_type, "") + label
     # The merchant gives way, not the amount.
     return head[: _DESCRIPTION_LENGTH_MAX - len(tail)].rstrip() + tail
 
 
 def _reject(payment: PaymentStandardised, refusal: _Refusal) -> PaymentRejected:
-    return PaymentRejected.model_construct(
-        authorization=payment.authorization,
-        payment_key=payment.payment_key,
-        stage=STAGE,
-        reason_code=refusal.reason_code,
-        reason=refusal.reason,
+    return trusted(
+        PaymentRejected,
+        {
+            "authorization": payment.authorization,
+            "payment_key": payment.payment_key,
+            "stage": STAGE,
+            "reason_code": refusal.reason_code,
+            "reason": refusal.reason,
+            "decision": None,
+        },
     )
