@@ -15,5 +15,12 @@ stages = {
   record_outcome = { delivery = "batch", timeout_seconds = 120 }
 }
 
+# The task for batch files uses the ledger's subnets and security groups, unless it gets its own here; it needs ECR, S3 and
+# CloudWatch Logs besides.
+batch = {
+  cpu       = 2048
+  memory_mb = 4096
+}
+
 tags                = { Environment = "dev" }
 deletion_protection = false
