@@ -6,7 +6,8 @@ import orjson
 
 from postrail.contracts.events import PaymentApproved
 from postrail.contracts.payment import Authorization
-from postrail.domain.money import Money
+from postrail.domain.iso4217 import currency_by_code
+from postrail.domain.money import format_amount
 from postrail.domain.posting import Leg, Posting
 
 FORMAT_ID: Final = "postrail-posting-input/1"
@@ -21,7 +22,7 @@ class JsonPostingInput:
     def build(self, posting: Posting, booking: PaymentApproved) -> bytes:
         """The posting input of one payment. Each amount stands in minor units and as decimal text, never a float."""
         authorization, enrichment = booking.authorization, booking.enrichment
-        account, billing = enrichment.account, enrichment.billing
+        account, billing, merchant = enrichment.account, enrichment.billing, authorization.merchant
         return orjson.dumps(
             {
                 "format": FORMAT_ID,
@@ -41,14 +42,14 @@ class JsonPostingInput:
                 },
                 "card_token": authorization.card.token,
                 "transaction_type": authorization.transaction_type,
-                "amount": _amount(Money(authorization.amount_minor, authorization.currency)),
-                "billed": _amount(Money(billing.amount_minor, billing.currency)),
+                "amount": _amount(authorization.amount_minor, authorization.currency),
+                "billed": _amount(billing.amount_minor, billing.currency),
                 "rate": billing.rate,
                 "merchant": {
-                    "acceptor_id": authorization.merchant.acceptor_id,
+                    "acceptor_id": merchant.acceptor_id,
                     "name": enrichment.merchant.name,
-                    "category": authorization.merchant.mcc,
-                    "country": authorization.merchant.country,
+                    "category": merchant.mcc,
+                    "country": merchant.country,
                 },
                 "acquirer_id": authorization.acquirer_id,
                 "stan": authorization.stan,
@@ -61,16 +62,21 @@ class JsonPostingInput:
 
 
 def _instant(authorization: Authorization) -> str:
-    return authorization.authorized_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    # The contract has seen to UTC: the text ends in "+00:00".
+    return f"{authorization.authorized_at.isoformat(timespec='microseconds')[:-6]}Z"
 
 
-def _amount(money: Money) -> dict[str, int | str]:
-    return {"minor": money.amount_minor, "currency": money.currency, "decimal": format(money.to_decimal(), "f")}
+def _amount(amount_minor: int, currency: str) -> dict[str, int | str]:
+    decimal = format_amount(amount_minor, currency_by_code(currency).exponent)
+    return {"minor": amount_minor, "currency": currency, "decimal": decimal}
 
 
 def _leg(leg: Leg) -> dict[str, int | str]:
+    account_id, direction, amount_minor, currency = leg
     return {
-        "account_id": leg.account_id,
-        "direction": leg.direction.value,
-        **_amount(Money(leg.amount_minor, leg.currency)),
+        "account_id": account_id,
+        "direction": str(direction),
+        "minor": amount_minor,
+        "currency": currency,
+        "decimal": format_amount(amount_minor, currency_by_code(currency).exponent),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from postrail.contracts.base import trusted
 from postrail.contracts.envelope import next_event
 from postrail.contracts.events import (
     Event,
@@ -130,13 +131,16 @@ class _Engine:
             return
         self._posted.append(result)
         self._emit(
-            PaymentPosted.model_construct(
-                payment_id=order.posting.payment_id,
-                sequence_id=order.posting.sequence_id,
-                transaction_id=result.transaction_id,
-                payment_key=order.posting.payment_key,
-                legs=_leg_data(order),
-                posted_at=self._clock.now(),
+            trusted(
+                PaymentPosted,
+                {
+                    "payment_id": order.posting.payment_id,
+                    "sequence_id": order.posting.sequence_id,
+                    "transaction_id": result.transaction_id,
+                    "payment_key": order.posting.payment_key,
+                    "legs": _leg_data(order),
+                    "posted_at": self._clock.now(),
+                },
             ),
             self._cause.get(result.sequence_id, order.booking.metadata),
         )
@@ -171,7 +175,7 @@ def build_posting(parts: Sequence[PostingRequested], *, transaction_id: str) -> 
 def _posting_of(parts: Sequence[PostingRequested], booking: PaymentApproved, transaction_id: str) -> Posting:
     first = parts[0]
     legs = tuple(
-        Leg(leg.account_id, leg.direction, leg.amount_minor, leg.currency) for part in parts for leg in part.part.legs
+        [Leg(leg.account_id, leg.direction, leg.amount_minor, leg.currency) for part in parts for leg in part.part.legs]
     )
     check_balanced(legs)
     return Posting(
@@ -181,9 +185,13 @@ def _posting_of(parts: Sequence[PostingRequested], booking: PaymentApproved, tra
         payment_key=first.payment_key,
         fingerprint=first.fingerprint,
         legs=legs,
-        occurred_at_us=(booking.authorization.authorized_at - _EPOCH) // timedelta(microseconds=1),
+        occurred_at_us=_microseconds(booking.authorization.authorized_at - _EPOCH),
         description=booking.enrichment.description,
     )
+
+
+def _microseconds(span: timedelta) -> int:
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 
 def _order(sequence: CompleteSequence, transaction_id: str, input_format: PostingInputFormat) -> PostingOrder:
@@ -197,9 +205,11 @@ def _order(sequence: CompleteSequence, transaction_id: str, input_format: Postin
 def _check_sequence(parts: Sequence[PostingRequested]) -> PaymentApproved:
     """The booking that part 1 carries. Raises Permanent(SEQUENCE_INCONSISTENT) unless all parts are of one sequence."""
     first = parts[0]
-    identity = (first.payment_id, first.payment_key, first.fingerprint, first.total)
-    if any((part.payment_id, part.payment_key, part.fingerprint, part.total) != identity for part in parts):
-        raise Permanent(ReasonCode.SEQUENCE_INCONSISTENT, "the parts disagree on payment, key, fingerprint or total")
+    identity = _identity(first)
+    for part in parts[1:]:
+        if _identity(part) != identity:
+            reason = ReasonCode.SEQUENCE_INCONSISTENT
+            raise Permanent(reason, "the parts disagree on payment, key, fingerprint or total")
     indexes = [part.index for part in parts]
     if indexes != list(range(1, first.total + 1)):
         missing = missing_indexes(indexes, first.total)
@@ -209,10 +219,10 @@ def _check_sequence(parts: Sequence[PostingRequested]) -> PaymentApproved:
     return first.booking
 
 
+def _identity(part: PostingRequested) -> tuple[str, str, str, str, int]:
+    """What all parts of one sequence share."""
+    return part.sequence_id, part.payment_id, part.payment_key, part.fingerprint, part.total
+
+
 def _leg_data(order: PostingOrder) -> tuple[LegData, ...]:
-    return tuple(
-        LegData.model_construct(
-            account_id=leg.account_id, direction=leg.direction, amount_minor=leg.amount_minor, currency=leg.currency
-        )
-        for leg in order.posting.legs
-    )
+    return tuple([trusted(LegData, leg._asdict()) for leg in order.posting.legs])

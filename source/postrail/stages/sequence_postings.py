@@ -5,20 +5,24 @@ whole sequence is a function of the payment and the product book: a payment that
 sequence id, the same parts and the same indexes, which is what makes it harmless.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
 
+from postrail.contracts.base import trusted
 from postrail.contracts.events import PaymentApproved, PaymentRejected, PostingRequested
 from postrail.contracts.payment import LegData, PartData
 from postrail.domain.errors import Permanent, ReasonCode
 from postrail.domain.ledger import AccountType, account_id_of
 from postrail.domain.money import Money
-from postrail.domain.posting import Leg, PartKind, check_balanced, pair
+from postrail.domain.posting import Direction, PartKind
 from postrail.products import ProductBook
 
 STAGE: Final = "sequence_postings"
 """Name of this stage in the events that it refuses with."""
 _REASON_CHARS_MAX: Final = 140
+# The bank's own accounts: a few for each currency.
+_bank_account: Final = lru_cache(maxsize=1024)(account_id_of)
 
 
 def sequence_postings(
@@ -35,9 +39,7 @@ def sequence_id_of(payment_id: str) -> str:
 
 def _sequence_or_refusal(payment: PaymentApproved, products: ProductBook) -> list[PostingRequested] | PaymentRejected:
     try:
-        movements = list(_movements(payment, products))
-        for _, legs in movements:
-            check_balanced(legs)
+        movements = _movements(payment, products)
     except Permanent as refusal:
         return PaymentRejected(
             authorization=payment.authorization,
@@ -48,58 +50,75 @@ def _sequence_or_refusal(payment: PaymentApproved, products: ProductBook) -> lis
             decision=payment.decision,
         )
     payment_id = payment.authorization.payment_id
+    currency = payment.enrichment.billing.currency
     return [
-        # Built from parts that were validated with the payment or are checked above.
-        PostingRequested.model_construct(
-            payment_id=payment_id,
-            sequence_id=sequence_id_of(payment_id),
-            index=index,
-            total=len(movements),
-            payment_key=payment.payment_key,
-            fingerprint=payment.fingerprint,
-            part=PartData.model_construct(kind=kind, legs=tuple(map(_leg_data, legs))),
-            booking=payment if index == 1 else None,
+        # Built from values that were validated with the payment or are checked with its movements.
+        trusted(
+            PostingRequested,
+            {
+                "payment_id": payment_id,
+                "sequence_id": sequence_id_of(payment_id),
+                "index": index,
+                "total": len(movements),
+                "payment_key": payment.payment_key,
+                "fingerprint": payment.fingerprint,
+                "part": _part(movement, currency),
+                "booking": payment if index == 1 else None,
+            },
         )
-        for index, (kind, legs) in enumerate(movements, start=1)
+        for index, movement in enumerate(movements, start=1)
     ]
 
 
-def _movements(payment: PaymentApproved, products: ProductBook) -> Iterator[tuple[PartKind, tuple[Leg, Leg]]]:
-    """What moves, principal first. Raises Permanent(NO_POSTING_PLAN) for what the product book does not know."""
+class _Movement(NamedTuple):
+    """`amount_minor` > 0 minor units that leave `payer` (a debit) and reach `payee` (a credit)."""
+
+    kind: PartKind
+    payer: str
+    payee: str
+    amount_minor: int
+
+
+def _movements(payment: PaymentApproved, products: ProductBook) -> list[_Movement]:
+    """What moves, principal first.
+
+    Raises Permanent: NO_POSTING_PLAN for what the product book does not know, INVALID_AMOUNT for a billed amount that
+    is not positive.
+    """
     account, billing = payment.enrichment.account, payment.enrichment.billing
     code, types = payment.authorization.transaction_type, products.transaction_types
     product = products.product(account.product)
     billed = Money(billing.amount_minor, billing.currency)
     customer = account.account_id
-    settlement = account_id_of(AccountType.SETTLEMENT, "scheme", billed.currency)
+    settlement = _bank_account(AccountType.SETTLEMENT, "scheme", billed.currency)
 
+    if billed.amount_minor <= 0:
+        raise Permanent(ReasonCode.INVALID_AMOUNT, f"leg on {customer} has amount {billed.amount_minor}")
     if code in types.refund:
-        yield PartKind.PRINCIPAL, pair(settlement, customer, billed.amount_minor, billed.currency)
-        return
+        return [_Movement(PartKind.PRINCIPAL, settlement, customer, billed.amount_minor)]
     if code not in types.purchase and code not in types.cash:
         raise Permanent(ReasonCode.NO_POSTING_PLAN, f"transaction type {code} has no posting plan")
-    yield PartKind.PRINCIPAL, pair(customer, settlement, billed.amount_minor, billed.currency)
-
-    converted = payment.authorization.currency != billed.currency
-    if product.fx_markup and converted:
-        yield from _income(
-            PartKind.FX_MARKUP, customer, "fx-markup", Money(product.fx_markup.of(billed), billed.currency)
-        )
+    movements = [_Movement(PartKind.PRINCIPAL, customer, settlement, billed.amount_minor)]
+    if product.fx_markup and payment.authorization.currency != billed.currency:
+        markup = product.fx_markup.of(billed)
+        movements.append(_Movement(PartKind.FX_MARKUP, customer, _income("fx-markup", billed.currency), markup))
     if product.cash_fee and code in types.cash:
-        yield from _income(PartKind.CASH_FEE, customer, "cash-fee", Money(product.cash_fee.of(billed), billed.currency))
+        fee = product.cash_fee.of(billed)
+        movements.append(_Movement(PartKind.CASH_FEE, customer, _income("cash-fee", billed.currency), fee))
     if product.interchange and code in types.purchase:
-        share = Money(product.interchange.of(billed), billed.currency)
-        yield from _income(PartKind.INTERCHANGE, settlement, "interchange", share)
+        share = product.interchange.of(billed)
+        movements.append(_Movement(PartKind.INTERCHANGE, settlement, _income("interchange", billed.currency), share))
+    # An amount that rounded to zero does not move.
+    return movements if len(movements) == 1 else [one for one in movements if one.amount_minor > 0]
 
 
-def _income(kind: PartKind, payer: str, name: str, amount: Money) -> Iterator[tuple[PartKind, tuple[Leg, Leg]]]:
-    """One movement into an income account; none when the amount rounded to zero."""
-    if amount.amount_minor > 0:
-        income = account_id_of(AccountType.INCOME, name, amount.currency)
-        yield kind, pair(payer, income, amount.amount_minor, amount.currency)
+def _income(name: str, currency: str) -> str:
+    return _bank_account(AccountType.INCOME, name, currency)
 
 
-def _leg_data(leg: Leg) -> LegData:
-    return LegData.model_construct(
-        account_id=leg.account_id, direction=leg.direction, amount_minor=leg.amount_minor, currency=leg.currency
-    )
+def _part(movement: _Movement, currency: str) -> PartData:
+    """A debit and a credit of one amount: balanced by how they are made."""
+    kind, payer, payee, amount_minor = movement
+    debit = {"account_id": payer, "direction": Direction.DEBIT, "amount_minor": amount_minor, "currency": currency}
+    credit = {"account_id": payee, "direction": Direction.CREDIT, "amount_minor": amount_minor, "currency": currency}
+    return trusted(PartData, {"kind": kind, "legs": (trusted(LegData, debit), trusted(LegData, credit))})
