@@ -72,8 +72,9 @@ resource "aws_ecs_task_definition" "this" {
     name      = local.container
     image     = local.image
     essential = true
-    # A run that hangs ends like one that is killed: it says so, and goes on when it is started again.
-    entryPoint = ["timeout", "--signal=INT", "--kill-after=60", tostring(var.settings.timeout_minutes * 60), "postrail"]
+    # A run that hangs ends like one that is interrupted: it says so, and goes on when it is started again. In the
+    # foreground the signal goes to the command alone, which knows how to end its workers.
+    entryPoint = ["timeout", "--foreground", "--signal=INT", "--kill-after=60", tostring(var.settings.timeout_minutes * 60), "postrail"]
     # A task that somebody starts without a file explains itself and does nothing.
     command                = ["batch", "run", "--help"]
     environment            = concat([for name, value in local.environment : { name = name, value = value }], [{ name = "TMPDIR", value = local.scratch }])
