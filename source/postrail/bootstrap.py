@@ -5,8 +5,11 @@ Each imports what it needs and no more: what a function never uses must not cost
 # ruff: noqa: PLC0415
 
 import gc
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from postrail.adapters.system import SystemClock, SystemIds
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
     from postrail.adapters.aws.ledger_functions import OutboxSender
     from postrail.adapters.aws.observability import Telemetry
     from postrail.adapters.aws.stage_handler import PipeAnswer
+    from postrail.adapters.postgres.batch_runs import PostgresChunks
     from postrail.adapters.postgres.connection import Database
+    from postrail.batch.worker import WorkerTask, Workshop
     from postrail.contracts.events import Delivered, Event, EventData
-    from postrail.ports import DeadLetters, EventBus
+    from postrail.ports import DeadLetters, EventBus, ReferenceBook
 
 BuiltT = TypeVar("BuiltT")
 # Thousands of small objects live as long as one batch of events and die without the collector's help.
@@ -212,6 +217,80 @@ def ledger_dsn(settings: Settings) -> Callable[[], str]:
 
     secret_arn = _needed(settings.ledger_secret_arn, "ledger_secret_arn")
     return lambda: read_ledger_dsn(clients.secrets_manager(), secret_arn)
+
+
+@dataclass(frozen=True)
+class BatchPlaces:
+    """Where the workers of a batch find things; it travels to their processes.
+
+    What is empty comes from the settings. `environment` is how boto3 reaches the reference table, when it is not what
+    the process's own environment says.
+    """
+
+    ledger_dsn: str = ""
+    reference_file: Path | None = None
+    reference_table: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_workshop(places: BatchPlaces, task: "WorkerTask") -> "Workshop":
+    """What one worker of a batch works with; called in the worker's own process."""
+    from postrail.batch.columns import RowBuilder
+    from postrail.batch.duplicate_window import KEYS_MAX, DuplicateWindow
+    from postrail.batch.road import Road, StageTools
+    from postrail.batch.velocity_window import USES_MAX, VelocityWindow
+    from postrail.batch.worker import Workshop
+    from postrail.merchants.directory import load_merchants
+    from postrail.posting_inputs import posting_input_by_name
+    from postrail.products import load_products
+    from postrail.rules import load_rule_set
+
+    os.environ.update(places.environment)
+    settings, clock = Settings(), SystemClock()
+    config = settings.resolved_config_dir()
+    tools = StageTools(
+        store=DuplicateWindow(keys_max=KEYS_MAX // task.partitions, clock=clock),
+        velocity=VelocityWindow(uses_max=USES_MAX // task.partitions),
+        reference=_batch_reference(places, settings, task),
+        merchants=load_merchants(config / "reference"),
+        rules=load_rule_set(settings.rules_file or config / _DEFAULT_RULES),
+        products=load_products(config / _DEFAULT_PRODUCTS),
+        input_format=posting_input_by_name(settings.posting_input_format),
+        clock=clock,
+    )
+    decode_row = RowBuilder(task.header).from_line if task.header else None
+    road = Road(run_id=task.run_id, partition=task.partition, decode_row=decode_row, tools=tools)
+    return Workshop(road, partial(_open_chunks, places.ledger_dsn or ledger_dsn(settings)))
+
+
+def _open_chunks(dsn: str | Callable[[], str]) -> "PostgresChunks":
+    from postrail.adapters.postgres.batch_runs import PostgresChunks
+    from postrail.adapters.postgres.connection import Database
+
+    return PostgresChunks(Database(dsn, application_name="postrail-batch"))
+
+
+def _batch_reference(places: BatchPlaces, settings: Settings, task: "WorkerTask") -> "ReferenceBook":
+    """The file's cards of the worker's own partition, or the reference table."""
+    if places.reference_file is None:
+        from postrail.adapters.aws import clients
+        from postrail.adapters.aws.reference_table import ReferenceTable
+
+        table = places.reference_table or _needed(settings.reference_table, "reference_table")
+        return ReferenceTable(clients.dynamodb(), table, cache_seconds=settings.reference_cache_seconds)
+    from postrail.adapters.memory.books import MemoryReferenceBook
+    from postrail.batch.reference import CardLine, card_in, read_reference
+    from postrail.batch.routing import partition_of
+
+    lines = list(
+        read_reference(
+            places.reference_file, wants=lambda line: partition_of(card_in(line), task.partitions) == task.partition
+        )
+    )
+    return MemoryReferenceBook(
+        {line.card: line.account for line in lines if isinstance(line, CardLine)},
+        [line.to_rate() for line in lines if not isinstance(line, CardLine)],
+    )
 
 
 _DEFAULT_RULES: Final = "rules/issuer-default.yaml"

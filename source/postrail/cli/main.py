@@ -24,6 +24,7 @@ class PostrailCommands(LazyGroup):
         "inject": LazyCommand("postrail.cli.inject", "Send payments into the graph, and follow them to their end."),
         "trace": LazyCommand("postrail.cli.trace", "Show every hop of one payment."),
         "selftest": LazyCommand("postrail.cli.selftest", "Send marked payments over every edge of the graph."),
+        "batch": LazyCommand("postrail.cli.batch", "Post files of authorizations, and write sample files."),
         "ledger": LazyCommand("postrail.cli.ledger", "Migrate, verify and read the ledger."),
         "rules": LazyCommand("postrail.cli.rules", "Explain, test and list the rules."),
         "bench": LazyCommand("postrail.cli.bench", "Measure speed on this machine."),

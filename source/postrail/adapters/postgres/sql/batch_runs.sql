@@ -1,0 +1,65 @@
+-- name: open_run
+INSERT INTO audit.batch_runs (run_id, source, content_sha256, size_bytes, partitions, chunk_size, started_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (run_id) DO NOTHING;
+
+-- name: read_runs
+SELECT run_id, source, content_sha256, size_bytes, partitions::integer, chunk_size, started_at, lines, finished_at
+  FROM audit.batch_runs
+ WHERE $1::text IS NULL OR run_id = $1
+ ORDER BY started_at DESC, run_id
+ LIMIT $2;
+
+-- name: finish_run
+UPDATE audit.batch_runs
+   SET lines = $2, finished_at = clock_timestamp()
+ WHERE run_id = $1 AND finished_at IS NULL;
+
+-- name: totals
+SELECT coalesce(sum(lines), 0)::bigint AS lines, coalesce(sum(posted), 0)::bigint AS posted,
+       coalesce(sum(duplicates), 0)::bigint AS duplicates, coalesce(sum(conflicts), 0)::bigint AS conflicts,
+       coalesce(sum(rejected), 0)::bigint AS rejected, coalesce(sum(referred), 0)::bigint AS referred,
+       coalesce(sum(malformed), 0)::bigint AS malformed, coalesce(sum(failed), 0)::bigint AS failed
+  FROM audit.batch_chunks
+ WHERE run_id = $1;
+
+-- name: done_chunks
+SELECT count(*) AS chunks FROM audit.batch_chunks WHERE run_id = $1 AND partition = $2;
+
+-- name: read_chunk
+SELECT first_line, last_line, lines, posted, duplicates, conflicts, rejected, referred, malformed, failed,
+       refused::text AS refused
+  FROM audit.batch_chunks
+ WHERE run_id = $1 AND partition = $2 AND chunk_no = $3;
+
+-- name: lock_partition
+SELECT pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2::text, 0));
+
+-- name: read_counts
+SELECT lines, posted, duplicates, conflicts, rejected, referred, malformed, failed
+  FROM audit.batch_chunks
+ WHERE run_id = $1 AND partition = $2 AND chunk_no = $3;
+
+-- name: keep_chunk
+INSERT INTO audit.batch_chunks (
+           run_id, partition, chunk_no, first_line, last_line, lines, posted, duplicates, conflicts, rejected, referred,
+           malformed, failed, refused, documents, documents_size_bytes, batch_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text::jsonb, $15, $16,
+        (SELECT batch_id FROM ledger.journal_transactions WHERE transaction_id = $17::uuid));
+
+-- name: refused_after
+SELECT chunk_no, refused::text AS refused
+  FROM audit.batch_chunks
+ WHERE run_id = $1 AND partition = $2 AND chunk_no > $3
+ ORDER BY chunk_no
+ LIMIT $4;
+
+-- name: documents_of_chunk
+SELECT documents FROM audit.batch_chunks WHERE run_id = $1 AND partition = $2 AND chunk_no = $3;
+
+-- name: chunks_near_batch
+SELECT run_id, partition::integer, chunk_no, documents
+  FROM audit.batch_chunks
+ WHERE batch_id <= $1 AND batch_id > $1 - 64
+ ORDER BY batch_id DESC
+ LIMIT 4;
