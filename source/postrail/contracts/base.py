@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from postrail.domain.card import passes_luhn
 from postrail.domain.ids import ID_PATTERN
+from postrail.domain.instants import format_instant
 from postrail.domain.iso3166 import COUNTRY_CODES
 from postrail.domain.iso4217 import CURRENCY_CODES
 from postrail.domain.money import AMOUNT_MINOR_MAX
@@ -101,7 +102,7 @@ def _to_utc(instant: datetime) -> datetime:
 
 
 def _format_instant(instant: datetime) -> str:
-    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return format_instant(instant, microseconds=True)
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(_format_instant, when_used="json")]

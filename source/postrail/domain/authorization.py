@@ -1,7 +1,9 @@
 """What makes two authorizations the same payment, and what makes them two versions of it."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
+
+from postrail.domain.instants import compact_second_of
 
 
 def acquirer_key(
@@ -13,10 +15,7 @@ def acquirer_key(
     again. The MTI's function and origin digits are left out: a repeat (1101) or an advice (1120) of a request is
     the same payment. Source: ISO 8583:1993, sections on message matching.
     """
-    # Cut from the ISO form: strftime takes three times as long, and every payment has a key.
-    at = transmission_at.astimezone(UTC).isoformat()
-    instant = f"{at[:4]}{at[5:7]}{at[8:13]}{at[14:16]}{at[17:19]}Z"
-    return f"acq:{acquirer_id}:{stan}:{instant}:{terminal_id}:{message_class}"
+    return f"acq:{acquirer_id}:{stan}:{compact_second_of(transmission_at)}:{terminal_id}:{message_class}"
 
 
 def caller_key(idempotency_key: str) -> str:

@@ -12,13 +12,15 @@ from decimal import (
     Decimal,
 )
 from enum import StrEnum
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from postrail.domain.iso4217 import currency_by_code
 
 AMOUNT_MINOR_MAX = 999_999_999_999
 """Largest amount of one payment: DE 4 is n12 (ISO 8583:1993)."""
 
+_CENTS: Final = tuple(f"{cents:02}" for cents in range(100))
 # The default context keeps 28 digits, and would round an amount that has more.
 _EXACT = Context(prec=120)
 
@@ -76,10 +78,23 @@ def format_amount(amount_minor: int, exponent: int) -> str:
 
     Text from the integer itself, so that nothing is rounded on the way.
     """
+    if exponent == 2 and amount_minor >= 0:
+        # nine of ten amounts
+        major, minor = divmod(amount_minor, 100)
+        return f"{major}.{_CENTS[minor]}"
     if exponent == 0:
         return str(amount_minor)
     digits = f"{amount_minor:0{exponent + 1 + (amount_minor < 0)}}"
     return f"{digits[:-exponent]}.{digits[-exponent:]}"
+
+
+@lru_cache(maxsize=8192)
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """Minor units as decimal text with the currency's decimals. Raises UnknownCurrency.
+
+    Remembered, bounded: the amount of one payment stands in its message, its legs and its posting input.
+    """
+    return format_amount(amount_minor, currency_by_code(currency).exponent)
 
 
 def round_ratio(numerator: int, denominator: int, rounding: Rounding) -> int:

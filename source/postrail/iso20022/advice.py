@@ -9,16 +9,27 @@ The card appears as a token in Tkn/PmtTkn. Card/PAN and the tracks are never wri
 """
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 from postrail.contracts.payment import Authorization, Card, Enrichment, EntryMode, Merchant
+from postrail.domain.instants import format_instant
 from postrail.domain.iso3166 import country_by_alpha2
 from postrail.domain.iso4217 import currency_by_code
-from postrail.domain.money import format_amount
+from postrail.domain.money import decimal_text, format_amount
 from postrail.iso20022.cain_layout import ROOT
+
+__all__ = [
+    "Message",
+    "account_type",
+    "build_advice",
+    "clean_text",
+    "complete_advice",
+    "format_amount",
+    "format_instant",
+    "format_rate",
+]
 
 Message = dict[str, Any]
 """A message or a part of it, keyed by short element names."""
@@ -67,16 +78,8 @@ def clean_text(text: str, length_max: int) -> str:
     return text[:length_max]
 
 
-def format_instant(instant: datetime) -> str:
-    """An aware instant as ISODateTime in UTC, "2026-10-01T09:15:31Z"; fractions only where there are any."""
-    # An instant in UTC ends in "+00:00".
-    return f"{instant.astimezone(UTC).isoformat()[:-6]}Z"
-
-
-@lru_cache(maxsize=256)
-def _exponent_and_numeric(currency: str) -> tuple[int, str]:
-    found = currency_by_code(currency)
-    return found.exponent, found.numeric
+def _numeric(currency: str) -> str:
+    return currency_by_code(currency).numeric
 
 
 @lru_cache(maxsize=1024)
@@ -91,7 +94,7 @@ def build_advice(authorization: Authorization) -> Message:
 
     Source: cain.001.001.05; ISO 8583:1993 data elements as described in docs/iso20022.md.
     """
-    exponent, numeric = _exponent_and_numeric(authorization.currency)
+    currency = authorization.currency
     merchant = authorization.merchant
     return {
         ROOT: {
@@ -105,7 +108,7 @@ def build_advice(authorization: Authorization) -> Message:
                 "RtrvlRefNb": authorization.rrn,
                 "IssrRefData": authorization.payment_id,
             },
-            "TxAmts": {"Amt": format_amount(authorization.amount_minor, exponent), "Ccy": numeric},
+            "TxAmts": {"Amt": decimal_text(authorization.amount_minor, currency), "Ccy": _numeric(currency)},
             "Accptr": _acceptor(merchant),
             "Termnl": {"Id": authorization.terminal_id},
             "Cntxt": _context(str(authorization.entry_mode), merchant.mcc),
@@ -135,10 +138,10 @@ def complete_advice(message: Message, authorization: Authorization, enrichment: 
     body[place] = {"Tp": account_type(product), "Id": account.iban}
     body["Accptr"] = {**body["Accptr"], "BizNm": clean_text(enrichment.merchant.name, 35)}
     body["Crdhldr"] = [{"Nm": clean_text(account.holder_name, 105)}]
-    exponent, numeric = _exponent_and_numeric(billing.currency)
+    numeric = _numeric(billing.currency)
     amounts = {
         **body["TxAmts"],
-        "CrdhldrBllgAmt": format_amount(billing.amount_minor, exponent),
+        "CrdhldrBllgAmt": decimal_text(billing.amount_minor, billing.currency),
         "CrdhldrBllgCcy": numeric,
     }
     if billing.rate is not None:

@@ -5,9 +5,8 @@ from typing import Final
 import orjson
 
 from postrail.contracts.events import PaymentApproved
-from postrail.contracts.payment import Authorization
-from postrail.domain.iso4217 import currency_by_code
-from postrail.domain.money import format_amount
+from postrail.domain.instants import format_instant
+from postrail.domain.money import decimal_text
 from postrail.domain.posting import Leg, Posting
 
 FORMAT_ID: Final = "postrail-posting-input/1"
@@ -30,7 +29,7 @@ class JsonPostingInput:
                 "sequence_id": posting.sequence_id,
                 "payment_id": posting.payment_id,
                 "payment_key": posting.payment_key,
-                "occurred_at": _instant(authorization),
+                "occurred_at": format_instant(authorization.authorized_at, microseconds=True),
                 "description": posting.description,
                 "account": {
                     "account_id": account.account_id,
@@ -61,14 +60,8 @@ class JsonPostingInput:
         )
 
 
-def _instant(authorization: Authorization) -> str:
-    # The contract has seen to UTC: the text ends in "+00:00".
-    return f"{authorization.authorized_at.isoformat(timespec='microseconds')[:-6]}Z"
-
-
 def _amount(amount_minor: int, currency: str) -> dict[str, int | str]:
-    decimal = format_amount(amount_minor, currency_by_code(currency).exponent)
-    return {"minor": amount_minor, "currency": currency, "decimal": decimal}
+    return {"minor": amount_minor, "currency": currency, "decimal": decimal_text(amount_minor, currency)}
 
 
 def _leg(leg: Leg) -> dict[str, int | str]:
@@ -78,5 +71,5 @@ def _leg(leg: Leg) -> dict[str, int | str]:
         "direction": str(direction),
         "minor": amount_minor,
         "currency": currency,
-        "decimal": format_amount(amount_minor, currency_by_code(currency).exponent),
+        "decimal": decimal_text(amount_minor, currency),
     }

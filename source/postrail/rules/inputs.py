@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Final
 
 from postrail.contracts.events import PaymentEnriched
+from postrail.domain.instants import month_of
 
 InputValue = str | int | bool | None
 """One value that a condition sees."""
@@ -84,8 +85,7 @@ def rule_inputs(payment: PaymentEnriched, *, velocity_hour: int) -> dict[str, In
         "account_status": account.status,
         "product": account.product,
         "card_expiry": card.expiry,
-        # The first seven characters of the ISO form; the contract has seen to UTC.
-        "authorized_month": authorization.authorized_at.isoformat()[:7],
+        "authorized_month": month_of(authorization.authorized_at),
         "velocity_hour": velocity_hour,
     }
 

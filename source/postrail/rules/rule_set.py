@@ -62,6 +62,7 @@ class RuleTestFailure:
 
 _PlacedHit = tuple[int, RuleHit]
 """A hit and its rule's place in the file."""
+_BOOLEAN: Final = frozenset({bool})
 _place_of: Final = itemgetter(0)
 
 
@@ -209,8 +210,8 @@ class RuleSet:
                 results = group.program.execute(self._context)
             except EVALUATION_ERRORS:
                 results = None
-            if results is not None and all(type(result) is bool for result in results):
-                hits = tuple((i, self._hits[i]) for i, matched in zip(group.indexes, results, strict=True) if matched)
+            if results is not None and _BOOLEAN.issuperset(map(type, results)):
+                hits = tuple([(i, self._hits[i]) for i, matched in zip(group.indexes, results, strict=True) if matched])
             else:
                 hits = tuple((i, hit) for i in group.indexes if (hit := self._hit_alone(i)) is not None)
         group.remember(facts, hits)

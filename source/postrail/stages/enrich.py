@@ -15,8 +15,7 @@ from postrail.contracts.base import trusted
 from postrail.contracts.events import PaymentEnriched, PaymentRejected, PaymentStandardised
 from postrail.contracts.payment import AccountDetails, Authorization, Billing, Enrichment
 from postrail.domain.errors import ReasonCode
-from postrail.domain.iso4217 import currency_by_code
-from postrail.domain.money import AMOUNT_MINOR_MAX, Conversion, Money, Rounding, conversion, format_amount
+from postrail.domain.money import AMOUNT_MINOR_MAX, Conversion, Money, Rounding, conversion, decimal_text
 from postrail.iso20022.advice import complete_advice
 from postrail.merchants import MerchantDirectory
 from postrail.ports import ExchangeRate, ReferenceBook
@@ -183,8 +182,8 @@ def _describe(authorization: Authorization, label: str, billing: Billing) -> str
     """The statement line: purpose, merchant, place; for a converted payment also the original amount and the rate."""
     tail = ""
     if billing.rate is not None:
-        currency = currency_by_code(authorization.currency)
-        tail = f" {format_amount(authorization.amount_minor, currency.exponent)} {currency.code} @ {billing.rate}"
+        currency = authorization.currency
+        tail = f" {decimal_text(authorization.amount_minor, currency)} {currency} @ {billing.rate}"
     head = _PURPOSE_BY_TRANSACTION_TYPE.get(authorization.transaction_type, "") + label
     # The merchant gives way, not the amount.
     return head[: _DESCRIPTION_LENGTH_MAX - len(tail)].rstrip() + tail

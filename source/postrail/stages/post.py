@@ -36,6 +36,8 @@ from postrail.ports import (
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# What a named tuple's own constructor calls in the end.
+_new_tuple: Final = tuple.__new__
 _REASON_CHARS_MAX: Final = 140
 
 
@@ -175,7 +177,11 @@ def build_posting(parts: Sequence[PostingRequested], *, transaction_id: str) -> 
 def _posting_of(parts: Sequence[PostingRequested], booking: PaymentApproved, transaction_id: str) -> Posting:
     first = parts[0]
     legs = tuple(
-        [Leg(leg.account_id, leg.direction, leg.amount_minor, leg.currency) for part in parts for leg in part.part.legs]
+        [
+            _new_tuple(Leg, (leg.account_id, leg.direction, leg.amount_minor, leg.currency))
+            for part in parts
+            for leg in part.part.legs
+        ]
     )
     check_balanced(legs)
     return Posting(

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
 
 from postrail.contracts.payment import AccountDetails
+from postrail.domain.instants import hour_of
 from postrail.ports import CardUse, ExchangeRate
 
 
@@ -35,8 +35,7 @@ class MemoryVelocityBook:
 
     def observe(self, uses: Sequence[CardUse]) -> list[int]:
         """Record all uses, then count; results align."""
-        # The first 13 characters of the ISO form: date and hour.
-        keys = [(use.card_token, use.at.astimezone(UTC).isoformat()[:13]) for use in uses]
+        keys = [(use.card_token, hour_of(use.at)) for use in uses]
         for key, use in zip(keys, uses, strict=True):
             self._payments[key].add(use.payment_id)
         return [len(self._payments[key]) for key in keys]
