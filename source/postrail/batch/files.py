@@ -20,8 +20,8 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _PARQUET_MAGIC: Final = b"PAR1"
 _HEAD_BYTES: Final = 4096
-# Four bytes of a Zstandard frame can stand for 128 KiB (RFC 8878, section 3.1.1.2): small bites keep a bomb small.
-_ZSTD_BITE_BYTES: Final = 4096
+# Four bytes of a Zstandard frame can stand for 128 KiB (RFC 8878, section 3.1.1.2): a small bite unfolds to 32 MiB at worst.
+_ZSTD_BITE_BYTES: Final = 1024
 _ZSTD_WINDOW_BYTES_MAX: Final = 1 << 27
 
 
