@@ -7,9 +7,8 @@ them decides: reject, then refer, then approve. Warnings are recorded and do not
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -22,18 +21,16 @@ from postrail.domain.errors import ConfigInvalid
 from postrail.rules.conditions import (
     EVALUATION_ERRORS,
     RESERVED_WORDS,
-    Program,
     check_gives_boolean,
     combine,
     compile_condition,
 )
+from postrail.rules.groups import PlacedHit, RuleGroup
 from postrail.rules.inputs import INPUTS, Inputs, InputValue, input_problem
 from postrail.rules.rule_file import Rule, RuleSetFile
 
 NOT_EVALUATED: Final = "the condition could not be evaluated"
 """Reason of a hit that stands for a failed evaluation: the payment is referred, never let through."""
-FACTS_REMEMBERED_MAX: Final = 4096
-"""Combinations of facts whose hits are remembered, for each group of rules."""
 _DIGEST_CHARS: Final = 8
 
 
@@ -60,47 +57,7 @@ class RuleTestFailure:
     got: str
 
 
-_PlacedHit = tuple[int, RuleHit]
-"""A hit and its rule's place in the file."""
-_BOOLEAN: Final = frozenset({bool})
 _place_of: Final = itemgetter(0)
-
-
-class _RuleGroup:
-    """Rules that name the same inputs, and what they said of the facts seen so far.
-
-    A condition is a pure function of the inputs that it names: CEL has no clock, no randomness and no side effect. So
-    rules about few distinct facts (a country, a product, a card's expiry) are evaluated once for each of them and not
-    once for each payment. What is new every time (an amount) goes to CEL every time.
-    """
-
-    __slots__ = ("_kinds", "facts_of", "indexes", "known", "names", "program")
-
-    def __init__(self, names: tuple[str, ...], indexes: tuple[int, ...], program: Program) -> None:
-        """`indexes` are the rules' places in the file, `program` gives the list of their values."""
-        self.names = names
-        self.indexes = indexes
-        self.program = program
-        self.known: dict[Any, tuple[_PlacedHit, ...]] = {}
-        # One input's value, several in a tuple, or nothing. A missing one is a KeyError.
-        self.facts_of: Callable[[Inputs], Any] = itemgetter(*names) if names else _no_facts
-        self._kinds = frozenset(product(*(INPUTS[name].kinds() for name in names)))
-
-    def listed(self, facts: Any) -> tuple[InputValue, ...]:
-        """Facts in the order of `names`."""
-        return (facts,) if len(self.names) == 1 else facts
-
-    def remember(self, facts: Any, hits: tuple[_PlacedHit, ...]) -> None:
-        """Keep what the rules said. A full memory is emptied: cheaper than knowing what was used last."""
-        if len(self.known) >= FACTS_REMEMBERED_MAX:
-            self.known = {}
-        # True and 1 would be one key: facts of another type than their input's are not remembered.
-        if tuple(map(type, self.listed(facts))) in self._kinds:
-            self.known[facts] = hits
-
-
-def _no_facts(_: Inputs) -> tuple[()]:
-    return ()
 
 
 class RuleSet:
@@ -125,7 +82,7 @@ class RuleSet:
         self._programs = tuple(self._compile(rule) for rule in content.rules)
         self._hits = tuple(RuleHit(rule_id=rule.id, outcome=rule.outcome, reason=rule.reason) for rule in content.rules)
         self._groups = self._group_rules()
-        self._used = tuple(sorted({name for group in self._groups for name in group.names}))
+        self._used = tuple(sorted({name for program in self._programs for name in program.variables()} & INPUTS.keys()))
         # Lists and limits are handed over once; only a payment's inputs change from call to call.
         self._context = cel.Context(variables=self._constants)
         self._lock = threading.Lock()
@@ -135,7 +92,7 @@ class RuleSet:
 
         Raises ValueError when an input is missing.
         """
-        found: list[_PlacedHit] = []
+        found: list[PlacedHit] = []
         try:
             for group in self._groups:
                 facts = group.facts_of(inputs)
@@ -192,28 +149,26 @@ class RuleSet:
             msg = f"the rules of {self.name} need the input {error}"
             raise ValueError(msg) from error
 
-    def _group_rules(self) -> tuple["_RuleGroup", ...]:
+    def _group_rules(self) -> tuple[RuleGroup, ...]:
         """The rules by the inputs that they name, each group with one program for all its conditions."""
         by_names: dict[tuple[str, ...], list[int]] = {}
         for index, program in enumerate(self._programs):
             by_names.setdefault(tuple(sorted(set(program.variables()) & INPUTS.keys())), []).append(index)
         return tuple(
-            _RuleGroup(names, tuple(indexes), combine([self.rules[index].when for index in indexes]))
+            RuleGroup(names, tuple(indexes), combine([self.rules[index].when for index in indexes]), self._constants)
             for names, indexes in by_names.items()
         )
 
-    def _evaluate_group(self, group: "_RuleGroup", facts: Any) -> tuple["_PlacedHit", ...]:
+    def _evaluate_group(self, group: RuleGroup, facts: Any) -> tuple[PlacedHit, ...]:
         """The hits of one group of rules, evaluated now and remembered."""
         with self._lock:
-            self._context.update(dict(zip(group.names, group.listed(facts), strict=True)))
-            try:
-                results = group.program.execute(self._context)
-            except EVALUATION_ERRORS:
-                results = None
-            if results is not None and _BOOLEAN.issuperset(map(type, results)):
-                hits = tuple([(i, self._hits[i]) for i, matched in zip(group.indexes, results, strict=True) if matched])
-            else:
+            results = group.evaluate(facts)
+            if results is None:
+                # At least one fails: each by itself, so that the others still say what they say.
+                self._context.update(group.by_name(facts))
                 hits = tuple((i, hit) for i in group.indexes if (hit := self._hit_alone(i)) is not None)
+            else:
+                hits = tuple([(i, self._hits[i]) for i, matched in zip(group.indexes, results, strict=True) if matched])
         group.remember(facts, hits)
         return hits
 
