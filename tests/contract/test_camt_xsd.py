@@ -19,7 +19,7 @@ from postrail.domain.iso4217 import CURRENCY_CODES
 from postrail.domain.ledger import AccountType
 from postrail.domain.statement import AccountNotice, Statement, StatementAccount, StatementEntry
 from postrail.iso20022.camt053 import write_statement
-from postrail.iso20022.camt054 import write_notification
+from postrail.iso20022.camt054 import CardPayment, write_notification
 from postrail.iso20022.camt_common import MessageHead
 
 XSD = Path(__file__).resolve().parents[2].parent / "shared" / "iso20022" / "xsd"
@@ -45,6 +45,12 @@ def notification_schema() -> etree.XMLSchema:
 def assert_valid(schema: etree.XMLSchema, xml: bytes) -> None:
     if not schema.validate(etree.fromstring(xml)):
         pytest.fail(f"{schema.error_log}\n{xml.decode()}")
+
+
+def card_payment(authorization: Authorization, enrichment: Enrichment) -> CardPayment:
+    """As the ledger's reader makes it: from the authorization and its completed advice."""
+    approved = make_approved(authorization, enrichment)
+    return CardPayment.of(approved.authorization, approved.message)
 
 
 def statement_xml(statement: Statement, head: MessageHead) -> bytes:
@@ -82,11 +88,11 @@ def test_any_notification_is_valid(
     head: MessageHead,
 ) -> None:
     """With the payment's booking and without it, on one account and on two."""
-    booking = make_approved(authorization, enrichment)
+    payment = card_payment(authorization, enrichment)
     notices = [AccountNotice(CUSTOMER, tuple(made)), AccountNotice(CUSTOMER, tuple(made[:1]))]
-    for given_booking in (booking, None):
+    for known in (payment, None):
         out = io.BytesIO()
-        write_notification(notices, head, out, booking=given_booking)
+        write_notification(notices, head, out, payment=known)
         assert_valid(notification_schema, out.getvalue())
 
 
@@ -96,9 +102,9 @@ def test_a_conversion_is_valid_at_any_rate(notification_schema: etree.XMLSchema,
     """The entry that carries AmtDtls: its amount is the billed one. The rate fits its 11 digits or is left out."""
     authorization = make_authorization(currency="EUR", amount_minor=2_550)
     billing = make_billing(currency="GBP", amount_minor=2_193, rate=rate)
-    booking = make_approved(authorization, make_enrichment(billing=billing))
+    payment = card_payment(authorization, make_enrichment(billing=billing))
     out = io.BytesIO()
     notices = [AccountNotice(CUSTOMER, (make_entry(),))]
-    write_notification(notices, MessageHead("M1", make_entry().recorded_at), out, booking=booking)
+    write_notification(notices, MessageHead("M1", make_entry().recorded_at), out, payment=payment)
     assert b"InstdAmt" in out.getvalue()
     assert_valid(notification_schema, out.getvalue())

@@ -10,11 +10,12 @@ from postrail.adapters.postgres.migrate import migrate as migrate_database
 from postrail.adapters.postgres.sequences import PostgresSequences, WaitingSequence
 from postrail.adapters.postgres.verify import CHECKS, VerifyReport
 from postrail.adapters.postgres.verify import verify as verify_ledger
-from postrail.cli import console
+from postrail.cli import console, ledger_statements
 from postrail.cli.failures import CommandError
 from postrail.cli.graph import ledger_dsn
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Migrate, verify and read the ledger.")
+ledger_statements.register(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 

@@ -1,16 +1,18 @@
 """Writes `camt.054.001.14`, BankToCustomerDebitCreditNotificationV14: what one transaction did to accounts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import IO, Final
 
 from lxml import etree
 
-from postrail.contracts.events import PaymentApproved
-from postrail.contracts.payment import Authorization, Billing, EntryMode
+from postrail.contracts.payment import Authorization, EntryMode
 from postrail.domain.iso3166 import country_by_alpha2
+from postrail.domain.iso4217 import currency_by_numeric
 from postrail.domain.statement import AccountNotice, StatementAccount, StatementEntry, turnover_of
-from postrail.iso20022.advice import format_instant, format_rate
+from postrail.iso20022.advice import Message, format_instant, format_rate
+from postrail.iso20022.cain_layout import ROOT as ADVICE
 from postrail.iso20022.camt_common import (
     MessageHead,
     add,
@@ -50,14 +52,47 @@ _PRESENT: Final = frozenset({EntryMode.CHIP, EntryMode.CONTACTLESS, EntryMode.MA
 _ABSENT: Final = frozenset({EntryMode.ECOMMERCE, EntryMode.CREDENTIAL_ON_FILE})
 
 
+@dataclass(frozen=True, slots=True)
+class CardPayment:
+    """What is known of a payment beside its legs: the authorization, and the amount it was billed at.
+
+    `billed_minor` are minor units of `billed_currency`; `rate` is billed currency for one unit of the transaction's,
+    None when nothing was converted. `iban` is that of the customer's account.
+    """
+
+    authorization: Authorization
+    billed_minor: int
+    billed_currency: str
+    rate: str | None = None
+    rate_date: str | None = None
+    iban: str | None = None
+
+    @classmethod
+    def of(cls, authorization: Authorization, advice: Message) -> "CardPayment":
+        """From the authorization and its completed cain.001 advice. Raises KeyError when that is not complete."""
+        body = advice[ADVICE]
+        amounts = body["TxAmts"]
+        currency = currency_by_numeric(amounts["CrdhldrBllgCcy"])
+        quotes = body.get("XchgRate") or [{}]
+        account = body.get("AcctFr") or body.get("AcctTo") or {}
+        return cls(
+            authorization=authorization,
+            billed_minor=int(Decimal(amounts["CrdhldrBllgAmt"]).scaleb(currency.exponent)),
+            billed_currency=currency.code,
+            rate=amounts.get("CrdhldrBllgFctvXchgRate"),
+            rate_date=quotes[0].get("Dt"),
+            iban=account.get("Id"),
+        )
+
+
 def write_notification(
-    notices: Sequence[AccountNotice], head: MessageHead, out: IO[bytes], *, booking: PaymentApproved | None = None
+    notices: Sequence[AccountNotice], head: MessageHead, out: IO[bytes], *, payment: CardPayment | None = None
 ) -> int:
     """Write one notification an account to `out` as XML in UTF-8; returns the number of entries.
 
-    `booking` is the payment as it was approved; with it the entries tell of card, merchant and conversion. The same
-    arguments give the same bytes. Raises ValueError when there is nothing to notify of or the message id is longer
-    than 32 characters, and Permanent(AMOUNT_OVERFLOW) for an amount of more than 18 digits.
+    With `payment` the entries tell of card, merchant and conversion. The same arguments give the same bytes. Raises
+    ValueError when there is nothing to notify of or the message id is longer than 32 characters, and
+    Permanent(AMOUNT_OVERFLOW) for an amount of more than 18 digits.
     """
     if not notices or len(head.message_id) > _MESSAGE_ID_CHARS_MAX:
         msg = f"a notification needs an account and a message id of at most {_MESSAGE_ID_CHARS_MAX} characters"
@@ -65,12 +100,12 @@ def write_notification(
     with open_message(out, NAMESPACE, ROOT, head) as xml:
         for number, notice in enumerate(notices, start=1):
             xml.write("\n")
-            xml.write(_notification(notice, f"{head.message_id}{number:0{_NOTICE_DIGITS}d}", head, booking))
+            xml.write(_notification(notice, f"{head.message_id}{number:0{_NOTICE_DIGITS}d}", head, payment))
     return sum(len(notice.entries) for notice in notices)
 
 
 def _notification(
-    notice: AccountNotice, identifier: str, head: MessageHead, booking: PaymentApproved | None
+    notice: AccountNotice, identifier: str, head: MessageHead, payment: CardPayment | None
 ) -> etree._Element:
     part = etree.Element("Ntfctn")
     add(part, "Id", identifier)
@@ -78,15 +113,15 @@ def _notification(
     add_account(part, notice.account)
     turnover = turnover_of(entry.amount_minor for entry in notice.entries)
     add_turnover(part, turnover, notice.account.currency)
-    part.extend(_entry(entry, notice.account, booking) for entry in notice.entries)
+    part.extend(_entry(entry, notice.account, payment) for entry in notice.entries)
     return part
 
 
-def _entry(entry: StatementEntry, account: StatementAccount, booking: PaymentApproved | None) -> etree._Element:
+def _entry(entry: StatementEntry, account: StatementAccount, payment: CardPayment | None) -> etree._Element:
     part = entry_head(entry, account)
-    authorization = booking.authorization if booking else None
-    if booking and _is_principal(entry, account, booking.enrichment.billing):
-        _add_conversion(part, booking.authorization, booking.enrichment.billing)
+    authorization = payment.authorization if payment else None
+    if payment and _is_principal(entry, account, payment):
+        _add_conversion(part, payment)
     if authorization:
         _add_card(add(part, "CardTx"), authorization)
     details = add(add(part, "NtryDtls"), "TxDtls")
@@ -106,25 +141,27 @@ def _entry(entry: StatementEntry, account: StatementAccount, booking: PaymentApp
     return part
 
 
-def _is_principal(entry: StatementEntry, account: StatementAccount, billing: Billing) -> bool:
+def _is_principal(entry: StatementEntry, account: StatementAccount, payment: CardPayment) -> bool:
     """Whether the entry is the billed amount itself and no fee beside it: parts are numbered, the principal first."""
-    return entry.leg_no <= 2 and (abs(entry.amount_minor), account.currency) == (billing.amount_minor, billing.currency)
+    billed = (payment.billed_minor, payment.billed_currency)
+    return entry.leg_no <= 2 and (abs(entry.amount_minor), account.currency) == billed
 
 
-def _add_conversion(part: etree._Element, authorization: Authorization, billing: Billing) -> None:
+def _add_conversion(part: etree._Element, payment: CardPayment) -> None:
+    authorization = payment.authorization
     amounts = add(part, "AmtDtls")
     add_amount(add(amounts, "InstdAmt"), "Amt", authorization.amount_minor, authorization.currency)
     billed = add(amounts, "TxAmt")
-    add_amount(billed, "Amt", billing.amount_minor, billing.currency)
-    rate = _rate(billing.rate) if billing.rate is not None else None
+    add_amount(billed, "Amt", payment.billed_minor, payment.billed_currency)
+    rate = _rate(payment.rate) if payment.rate is not None else None
     if rate is None:
         return
     exchange = add(billed, "CcyXchg")
     add(exchange, "SrcCcy", authorization.currency)
-    add(exchange, "TrgtCcy", billing.currency)
+    add(exchange, "TrgtCcy", payment.billed_currency)
     add(exchange, "XchgRate", rate)
-    if billing.rate_date is not None:
-        add(exchange, "QtnDt", f"{billing.rate_date}T00:00:00Z")
+    if payment.rate_date is not None:
+        add(exchange, "QtnDt", f"{payment.rate_date}T00:00:00Z")
 
 
 def _rate(text: str) -> str | None:

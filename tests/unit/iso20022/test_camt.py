@@ -12,7 +12,6 @@ from lxml import etree
 from tests.builders.payments import CARD_TOKEN, make_approved, make_authorization, make_billing, make_enrichment
 from tests.builders.statements import CUSTOMER, PERIOD, make_entry, make_statement
 
-from postrail.contracts.events import PaymentApproved
 from postrail.contracts.payment import EntryMode
 from postrail.domain.errors import Permanent, ReasonCode
 from postrail.domain.ledger import AccountType
@@ -54,9 +53,9 @@ def statement(made: Statement, head: MessageHead = HEAD) -> Read:
     return Read(out.getvalue(), camt053.NAMESPACE)
 
 
-def notification(*entries: StatementEntry, booking: PaymentApproved | None = None) -> Read:
+def notification(*entries: StatementEntry, payment: camt054.CardPayment | None = None) -> Read:
     out = io.BytesIO()
-    camt054.write_notification([AccountNotice(CUSTOMER, entries)], HEAD, out, booking=booking)
+    camt054.write_notification([AccountNotice(CUSTOMER, entries)], HEAD, out, payment=payment)
     return Read(out.getvalue(), camt054.NAMESPACE)
 
 
@@ -205,14 +204,15 @@ def test_a_reversal_is_marked_and_names_what_it_takes_back() -> None:
     assert read.texts(f"{NOTICE}/Ntry/NtryDtls/TxDtls/Refs/Prtry/Ref") == ["a" * 32]
 
 
-def booked(**authorization: Any) -> PaymentApproved:
+def booked(**authorization: Any) -> camt054.CardPayment:
     """A purchase of 25.50 EUR, billed at 21.93 GBP."""
     billing = make_billing(currency="GBP", amount_minor=2_193, rate="0.86")
-    return make_approved(make_authorization(**authorization), make_enrichment(billing=billing))
+    approved = make_approved(make_authorization(**authorization), make_enrichment(billing=billing))
+    return camt054.CardPayment.of(approved.authorization, approved.message)
 
 
 def test_a_notification_with_a_booking_tells_of_card_merchant_and_conversion() -> None:
-    read = notification(make_entry(), booking=booked())
+    read = notification(make_entry(), payment=booked())
     entry = f"{NOTICE}/Ntry"
     assert read.texts(f"{entry}/CardTx/Card/AddtlCardData") == [CARD_TOKEN]
     assert read.texts(f"{entry}/CardTx/POI/SysNm") == ["CAFE CENTRAL PARIS FR"]
@@ -223,13 +223,13 @@ def test_a_notification_with_a_booking_tells_of_card_merchant_and_conversion() -
 
 def test_no_card_number_is_ever_written() -> None:
     """PlainCardData wants a whole card number; the token stands in AddtlCardData."""
-    elements = notification(make_entry(), booking=booked()).elements()
+    elements = notification(make_entry(), payment=booked()).elements()
     assert not elements & {"PlainCardData", "PAN", "TrckData", "CardSctyCd", "ICCRltdData"}
 
 
 def test_a_fee_beside_the_payment_is_not_converted() -> None:
     fee = make_entry(leg_no=3, amount_minor=-60, counter_accounts=("income:fx-markup:gbp",))
-    read = notification(make_entry(), fee, booking=booked())
+    read = notification(make_entry(), fee, payment=booked())
     assert read.texts(f"{NOTICE}/Ntry/Amt") == ["21.93", "0.60"]
     assert read.texts(f"{NOTICE}/Ntry/AmtDtls/InstdAmt/Amt") == ["25.50"]
 
@@ -246,7 +246,7 @@ def test_a_fee_beside_the_payment_is_not_converted() -> None:
     ],
 )
 def test_how_the_card_was_read(mode: EntryMode, code: str, present: list[str]) -> None:
-    read = notification(make_entry(), booking=booked(entry_mode=mode))
+    read = notification(make_entry(), payment=booked(entry_mode=mode))
     context = f"{NOTICE}/Ntry/NtryDtls/TxDtls/CardTx/Tx/Indv/PmtCntxt"
     assert read.texts(f"{context}/CardDataNtryMd") == [code]
     assert read.texts(f"{context}/CardPres") == present
