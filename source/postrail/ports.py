@@ -185,12 +185,26 @@ class PostResult:
 
 @dataclass(frozen=True, slots=True)
 class PostingOrder:
-    """A posting, the issuing bank's posting input that goes with it, and the approved payment it came from."""
+    """A posting, and what goes with it.
+
+    On the event road: the issuing bank's posting input, and the approved payment it came from (`booking`). The batch
+    road keeps both with its chunk and leaves them out here. `hold_id` names the hold that the posting captures, from
+    the account that it debits; `final_capture` ends the hold, whatever is left of it.
+    """
 
     posting: Posting
-    posting_input: bytes
-    posting_input_format: str
-    booking: "Event[PostingRequested]"
+    posting_input: bytes = b""
+    posting_input_format: str = ""
+    booking: "Event[PostingRequested] | None" = None
+    hold_id: str | None = None
+    final_capture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Asks for PaymentPosted events of a whole batch: they are made from the journal when the outbox sends them."""
+
+    correlation_id: str
 
 
 class LedgerSession(Protocol):
@@ -210,8 +224,11 @@ class LedgerSession(Protocol):
         """The parts that `receive_parts` found in contradiction with their sequence, one per sequence at most."""
         ...
 
-    def post(self, orders: Sequence[PostingOrder]) -> list[PostResult]:
-        """Post each order whole or not at all; a refused order does not touch its neighbours. Results align."""
+    def post(self, orders: Sequence[PostingOrder], *, announce: Announcement | None = None) -> list[PostResult]:
+        """Post each order whole or not at all; a refused order does not touch its neighbours. Results align.
+
+        `announce` puts one row into the outbox that stands for PaymentPosted of all orders posted by this call.
+        """
         ...
 
     def refuse(self, sequence_id: str, reason: ReasonCode, detail: str) -> None:

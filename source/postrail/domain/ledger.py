@@ -17,7 +17,10 @@ class AccountType(StrEnum):
     CUSTOMER = "customer"
     MERCHANT = "merchant"
     SETTLEMENT = "settlement"
+    NOSTRO = "nostro"
     INCOME = "income"
+    FEE = "fee"
+    EXPENSE = "expense"
     SUSPENSE = "suspense"
     EQUITY = "equity"
 
@@ -27,10 +30,13 @@ class AccountType(StrEnum):
 
         Settlement and suspense accounts swing: they clear to zero and have no normal side.
         """
-        return None if self in _SWINGING else Direction.CREDIT
+        if self in _SWINGING:
+            return None
+        return Direction.DEBIT if self in _DEBIT_SIDE else Direction.CREDIT
 
 
 _SWINGING = frozenset({AccountType.SETTLEMENT, AccountType.SUSPENSE})
+_DEBIT_SIDE = frozenset({AccountType.NOSTRO, AccountType.EXPENSE})
 
 
 class AccountStatus(StrEnum):
@@ -43,13 +49,20 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountSpec:
-    """One account to be kept in the ledger; `currency` is ISO 4217 alpha-3."""
+    """One account to be kept in the ledger; `currency` is ISO 4217 alpha-3.
+
+    `overdraft_limit_minor` is how far available money may go below zero, None for no limit at all. `sharded` says
+    whether the account is hot: kept in one balance a lane, so that parallel writers do not wait for each other; None
+    takes what is usual for its type. A hot account has no limit and takes no holds.
+    """
 
     account_id: str
     type: AccountType
     currency: str
     status: AccountStatus
     name: str
+    overdraft_limit_minor: int | None = None
+    sharded: bool | None = None
 
     def __post_init__(self) -> None:
         currency_by_code(self.currency)

@@ -28,7 +28,8 @@ from tests.integration.ledger.support import (
 
 from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
-from postrail.adapters.postgres.ledger import BIGINT_MAX, PostgresLedger
+from postrail.adapters.postgres.ledger import PostgresLedger
+from postrail.adapters.postgres.orders import BIGINT_MAX
 from postrail.adapters.postgres.verify import verify
 from postrail.domain.errors import Permanent, ReasonCode
 from postrail.domain.ledger import AccountStatus

@@ -25,7 +25,11 @@ class OpenedAccounts:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The balance of one account: `total_minor` minor units of `currency`, credit positive."""
+    """The balance of one account in minor units of `currency`, credit positive.
+
+    `total_minor` is posted, `held_minor` is promised to holds (`locked_minor` of it to disputes), and what is left is
+    `available_minor`. `overdraft_limit_minor` is how far available may go below zero, None for no limit.
+    """
 
     account_id: str
     type: AccountType
@@ -33,6 +37,10 @@ class Balance:
     name: str
     currency: str
     total_minor: int
+    held_minor: int
+    locked_minor: int
+    available_minor: int
+    overdraft_limit_minor: int | None
     entry_count: int
     updated_at: datetime
 
@@ -81,6 +89,14 @@ class PostgresAccounts:
         if self._database.execute(_SQL["set_status"], account_id, status.value) == "UPDATE 0":
             raise Permanent(ReasonCode.ACCOUNT_NOT_FOUND, f"the ledger has no account {account_id}")
 
+    def set_overdraft_limit(self, account_id: str, limit_minor: int | None) -> None:
+        """Let available money go `limit_minor` below zero from now on; None lifts the limit.
+
+        Raises Permanent: ACCOUNT_NOT_FOUND, and INSUFFICIENT_FUNDS when the account stands below the new limit.
+        """
+        if self._database.execute(_SQL["set_overdraft_limit"], account_id, limit_minor) == "UPDATE 0":
+            raise Permanent(ReasonCode.ACCOUNT_NOT_FOUND, f"the ledger has no account {account_id}")
+
     def read_balances(
         self, account_ids: Sequence[str] | None = None, *, after: str = "", limit: int = 10_000
     ) -> list[Balance]:
@@ -93,8 +109,12 @@ class PostgresAccounts:
                 status=AccountStatus(row["status"]),
                 name=row["name"],
                 currency=row["currency"],
-                total_minor=row["total_minor"],
-                entry_count=row["entry_count"],
+                total_minor=int(row["total_minor"]),
+                held_minor=int(row["held_minor"]),
+                locked_minor=int(row["locked_minor"]),
+                available_minor=int(row["available_minor"]),
+                overdraft_limit_minor=row["overdraft_limit_minor"],
+                entry_count=int(row["entry_count"]),
                 updated_at=row["updated_at"],
             )
             for row in self._database.fetch(_SQL["read_balances"], wanted, after, limit)
@@ -131,8 +151,10 @@ def _columns(specs: Sequence[AccountSpec], openings: Mapping[str, int], ids: IdS
                 spec.currency,
                 spec.status.value,
                 spec.name,
+                spec.sharded,
+                spec.overdraft_limit_minor,
                 opening,
-                ids.new_id("txn") if opening else None,
+                ids.new_id("txn")[4:] if opening else None,
                 content_fingerprint(spec.account_id, opening, spec.currency),
             )
         )

@@ -1,32 +1,25 @@
 """`ports.Ledger` on PostgreSQL: a session is a transaction, and each step of it is one set-wise call.
 
-The law of the ledger stands in the database (migrations 0002, 0005, 0006). This module carries batches in and
+The law of the ledger stands in the database (migrations 0005 and 0008 to 0015). This module carries batches in and
 verdicts out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import asyncpg
 
 from postrail.adapters.postgres.connection import Database
+from postrail.adapters.postgres.orders import posting_columns, waves
 from postrail.adapters.postgres.outbox import LEASE_SECONDS, add_to_outbox, event_json
 from postrail.adapters.postgres.queries import statements
 from postrail.contracts.events import Event, PostingRequested
-from postrail.domain.errors import Permanent, ReasonCode
-from postrail.domain.posting import check_balanced
-from postrail.ports import CompleteSequence, OutboxRow, PostingOrder, PostResult, PostStatus
+from postrail.domain.errors import ReasonCode
+from postrail.ports import Announcement, CompleteSequence, OutboxRow, PostingOrder, PostResult, PostStatus
 
-BIGINT_MAX = 2**63 - 1
-"""Largest amount of one leg, in minor units: what PostgreSQL keeps in eight bytes."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SQL = statements("ledger.sql")
-_ORDER_COLUMNS = 16
-_LEG_COLUMNS = 4
 _PartEvent = Event[PostingRequested]
 
 
@@ -74,6 +67,8 @@ class PostgresLedgerSession:
         self._assembled: set[str] = set()
         self._inconsistent: list[_PartEvent] = []
         self.outbox_rows: list[OutboxRow] = []
+        self.batch_ids: list[int] = []
+        """The batches that this session wrote: one for each call that posted anything."""
 
     def receive_parts(self, parts: Sequence[_PartEvent]) -> list[CompleteSequence]:
         """Keep the parts and return the sequences that are complete now; see the port.
@@ -99,19 +94,41 @@ class PostgresLedgerSession:
         """For each sequence that this session refused as inconsistent, the part that showed it."""
         return list(self._inconsistent)
 
-    def post(self, orders: Sequence[PostingOrder]) -> list[PostResult]:
+    def post(
+        self, orders: Sequence[PostingOrder], *, announce: Announcement | None = None, kind: str = "payment"
+    ) -> list[PostResult]:
         """Post each order whole or not at all; results align with orders.
 
-        The reasons to refuse, and which comes first when several hold, stand in migration 0006. Of a refusal because
+        The reasons to refuse, and which comes first when several hold, stand in migration 0014. Of a refusal because
         the payment key is in the journal already, `transaction_id` names the transaction that stands there. Orders
-        that share a payment key or a sequence are posted one after the other: the first wins.
+        that share a payment key or a sequence are posted one after the other: the first wins. Orders with a booking
+        come from the event road: their sequences are closed, and their posting inputs kept, in this transaction.
         """
-        results: dict[int, PostResult] = {}
-        for wave in _waves(orders):
-            rows = self._database.fetch(_SQL["post"], *self._order_columns([orders[place] for place in wave]))
-            for place, row in zip(wave, rows, strict=True):
-                results[place] = _result(orders[place], row)
-        return [results[place] for place in range(len(orders))]
+        results: list[PostResult | None] = [None] * len(orders)
+        for wave in waves(orders):
+            chosen = [orders[place] for place in wave]
+            for place, result in zip(wave, self._post_wave(chosen, announce, kind), strict=True):
+                results[place] = result
+        return [result for result in results if result is not None]
+
+    def _post_wave(self, orders: Sequence[PostingOrder], announce: Announcement | None, kind: str) -> list[PostResult]:
+        with_booking = [order for order in orders if order.booking is not None]
+        refusals = self._claim_sequences(orders) if with_booking else {}
+        correlation_id = announce.correlation_id if announce else _common_correlation(with_booking)
+        rows = self._database.fetch(_SQL["post"], *posting_columns(orders, refusals, kind, correlation_id))
+        refused = {row["order_no"]: row for row in rows if row["order_no"] is not None}
+        results = [
+            _refused(order, refused[number]) if number in refused else _posted(order)
+            for number, order in enumerate(orders, start=1)
+        ]
+        if with_booking:
+            self._close_sequences(orders, results)
+        batch_id = next((row["batch_id"] for row in rows if row["batch_id"] is not None), None)
+        if batch_id is not None:
+            self.batch_ids.append(batch_id)
+            if announce is not None:
+                self._database.execute(_SQL["announce"], batch_id)
+        return results
 
     def refuse(self, sequence_id: str, reason: ReasonCode, detail: str) -> None:
         """Close a waiting sequence without posting it. One that is closed already stays as it is."""
@@ -126,11 +143,42 @@ class PostgresLedgerSession:
             return self._brought[row["sequence_id"], row["part_index"], row["event_id"]]
         return _PartEvent.model_validate_json(row["event"])
 
-    def _order_columns(self, orders: Sequence[PostingOrder]) -> list[list[object]]:
-        columns = _Columns()
-        for order in orders:
-            columns.add(order, with_booking=order.posting.sequence_id not in self._assembled)
-        return columns.transposed()
+    def _claim_sequences(self, orders: Sequence[PostingOrder]) -> dict[int, tuple[str, str]]:
+        """Lock the sequences of the orders; the reasons of those that must not be posted, by order number from 1."""
+        numbers = [number for number, order in enumerate(orders, start=1) if order.booking is not None]
+        columns = [
+            (
+                order.posting.sequence_id,
+                order.posting.payment_id,
+                order.posting.payment_key,
+                order.posting.fingerprint,
+                order.booking.data.total,
+                order.booking.metadata.correlation_id,
+            )
+            for order in orders
+            if order.booking is not None
+        ]
+        rows = self._database.fetch(_SQL["claim_sequences"], *map(list, zip(*columns, strict=True)))
+        return {numbers[row["order_no"] - 1]: (row["reason"], row["detail"]) for row in rows}
+
+    def _close_sequences(self, orders: Sequence[PostingOrder], results: Sequence[PostResult]) -> None:
+        """Keep bookings and posting inputs, and close the sequences as their orders came out."""
+        columns = [
+            (
+                order.posting.sequence_id,
+                result.reason.value if result.reason else None,
+                result.detail or None,
+                result.transaction_id[4:],
+                order.posting_input_format,
+                order.posting_input,
+                order.booking.metadata.event_id,
+                # A booking that came in as part 1 is kept already.
+                None if order.posting.sequence_id in self._assembled else event_json(order.booking),
+            )
+            for order, result in zip(orders, results, strict=True)
+            if order.booking is not None
+        ]
+        self._database.execute(_SQL["close_sequences"], *map(list, zip(*columns, strict=True)))
 
 
 def _part_columns(parts: Sequence[_PartEvent]) -> list[list[object]]:
@@ -151,84 +199,22 @@ def _part_columns(parts: Sequence[_PartEvent]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _waves(orders: Sequence[PostingOrder]) -> list[list[int]]:
-    """Places of orders in groups that repeat no payment key and no sequence; later ones of a kind in later groups."""
-    waves: list[list[int]] = []
-    taken: list[set[str]] = []
-    for place, order in enumerate(orders):
-        names = {f"key {order.posting.payment_key}", f"sequence {order.posting.sequence_id}"}
-        last = max((number for number, wave in enumerate(taken) if wave & names), default=-1)
-        if last + 1 == len(waves):
-            waves.append([])
-            taken.append(set())
-        waves[last + 1].append(place)
-        taken[last + 1] |= names
-    return waves
+def _common_correlation(orders: Sequence[PostingOrder]) -> str | None:
+    """The correlation id that all orders of a batch share, if they do: it is noted with the batch."""
+    found = {order.booking.metadata.correlation_id for order in orders if order.booking is not None}
+    return found.pop() if len(found) == 1 else None
 
 
-def _result(order: PostingOrder, row: asyncpg.Record) -> PostResult:
-    if row["reason"] is None:
-        return PostResult(order.posting.sequence_id, PostStatus.POSTED, row["transaction_id"])
+def _posted(order: PostingOrder) -> PostResult:
+    return PostResult(order.posting.sequence_id, PostStatus.POSTED, order.posting.transaction_id)
+
+
+def _refused(order: PostingOrder, row: asyncpg.Record) -> PostResult:
+    standing = row["standing"]
     return PostResult(
         order.posting.sequence_id,
         PostStatus.REFUSED,
-        row["transaction_id"],
+        order.posting.transaction_id if standing is None else f"txn_{standing.hex}",
         ReasonCode(row["reason"]),
         row["detail"],
     )
-
-
-def _own_refusal(order: PostingOrder) -> Permanent | None:
-    """What is wrong with the legs themselves, before the database is asked."""
-    try:
-        check_balanced(order.posting.legs)
-    except Permanent as refusal:
-        return refusal
-    if any(leg.amount_minor > BIGINT_MAX for leg in order.posting.legs):
-        return Permanent(ReasonCode.AMOUNT_OVERFLOW, "the amount of a leg does not fit the ledger")
-    return None
-
-
-class _Columns:
-    """Orders and their legs as the parallel arrays that `ledger.post` takes."""
-
-    def __init__(self) -> None:
-        self._orders: list[tuple[object, ...]] = []
-        self._legs: list[tuple[object, ...]] = []
-
-    def add(self, order: PostingOrder, *, with_booking: bool) -> None:
-        """Add one order; its booking travels only when the ledger has not kept it as part 1."""
-        posting, booking = order.posting, order.booking
-        refusal = _own_refusal(order)
-        self._orders.append(
-            (
-                posting.transaction_id,
-                posting.sequence_id,
-                posting.payment_id,
-                posting.payment_key,
-                posting.fingerprint,
-                posting.description,
-                _EPOCH + timedelta(microseconds=posting.occurred_at_us),
-                len(posting.legs),
-                booking.metadata.correlation_id,
-                booking.data.total,
-                booking.metadata.event_id,
-                event_json(booking) if with_booking else None,
-                order.posting_input_format,
-                order.posting_input,
-                refusal.reason.value if refusal else None,
-                refusal.detail if refusal else None,
-            )
-        )
-        if refusal is None:
-            number = len(self._orders)
-            self._legs += [
-                (number, leg.account_id, leg.direction.signed(leg.amount_minor), leg.currency) for leg in posting.legs
-            ]
-
-    def transposed(self) -> list[list[object]]:
-        """All columns, those of the orders first."""
-        return [
-            *([row[column] for row in self._orders] for column in range(_ORDER_COLUMNS)),
-            *([row[column] for row in self._legs] for column in range(_LEG_COLUMNS)),
-        ]
