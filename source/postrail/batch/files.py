@@ -20,7 +20,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _PARQUET_MAGIC: Final = b"PAR1"
 _HEAD_BYTES: Final = 4096
-# Four bytes of a Zstandard frame can stand for 128 KiB (RFC 8878, section 3.1.1.2): a small bite unfolds to 32 MiB at worst.
+# Four bytes of a Zstandard frame can stand for 128 KiB (RFC 8878, section 3.1.1.2): this much unfolds to 32 MiB.
 _ZSTD_BITE_BYTES: Final = 1024
 _ZSTD_WINDOW_BYTES_MAX: Final = 1 << 27
 

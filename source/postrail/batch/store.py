@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from postrail.batch.chunks import ChunkKey, ChunkRecord, Counts, RefusedRow
-from postrail.ports import PostingOrder, PostResult, RecordedOutcome
+from postrail.ports import Announcement, PostingOrder, PostResult, RecordedOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class DoneChunk:
 class ChunkSession(Protocol):
     """The one transaction in which a chunk is committed."""
 
-    def post(self, orders: Sequence[PostingOrder]) -> list[PostResult]:
-        """Post each order whole or not at all; results align with orders."""
+    def post(self, orders: Sequence[PostingOrder], *, announce: Announcement | None) -> list[PostResult]:
+        """Post each order whole or not at all; results align with orders. `announce`: see `ports.LedgerSession`."""
         ...
 
     def record_outcomes(self, outcomes: Sequence[RecordedOutcome]) -> None:

@@ -23,6 +23,7 @@ from postrail.batch.prepared import PreparedChunk
 from postrail.batch.road import Road
 from postrail.batch.store import ChunkStore
 from postrail.domain.errors import PostrailError, Retryable
+from postrail.ports import Announcement
 
 _PAUSE_SECONDS: Final = (0.05, 2.0)
 _LOOK_SECONDS: Final = 0.2
@@ -204,7 +205,8 @@ def _commit_once(store: ChunkStore, chunk: PreparedChunk) -> Counts:
         if isinstance(session, Counts):
             # The commit had happened when the connection was cut, or another start of this run was faster.
             return session
-        results = session.post(chunk.orders) if chunk.orders else []
+        announce = Announcement(correlation_id=chunk.key.run_id)
+        results = session.post(chunk.orders, announce=announce) if chunk.orders else []
         record, outcomes = chunk.settle(results)
         if outcomes:
             session.record_outcomes(outcomes)

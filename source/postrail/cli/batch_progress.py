@@ -23,7 +23,7 @@ class BatchMeter:
         self._show = show
         self._every_seconds = every_seconds
         self._started = time.monotonic()
-        self._shown_at = 0.0
+        self._shown_at = self._started
 
     def reach(self, progress: Progress) -> None:
         """Called for every committed chunk."""

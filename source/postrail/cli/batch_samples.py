@@ -22,7 +22,8 @@ from postrail.sampling.day import sample_day
 from postrail.sampling.rates import load_rates
 from postrail.settings import Settings
 
-DEFAULT_ACCOUNTS = 10_000
+DEFAULT_ACCOUNTS = 500
+"""As many as `postrail seed` opens, so that a sample file and a local cloud go together."""
 
 
 def generate(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -98,18 +99,20 @@ def open_accounts(
                 status=AccountStatus(account.status),
                 name=account.holder_name,
             )
-            if line.opening_balance_minor:
+            # A closed account takes no entries, so it opens with nothing.
+            if line.opening_balance_minor and account.status != AccountStatus.CLOSED:
                 openings[account.account_id] = line.opening_balance_minor
     banks_own = system_accounts({spec.currency for spec in specs.values()})
     with Database(ledger_of(ledger), application_name="postrail-cli", statement_seconds_max=300) as database:
-        opened = PostgresAccounts(database).open_accounts(
-            [*banks_own, *specs.values()], openings=openings, clock=SystemClock(), ids=SystemIds()
-        )
+        accounts, clock, ids = PostgresAccounts(database), SystemClock(), SystemIds()
+        own = accounts.open_accounts(banks_own, clock=clock, ids=ids)
+        opened = accounts.open_accounts(list(specs.values()), openings=openings, clock=clock, ids=ids)
     if as_json:
-        console.write_json({"accounts": opened.accounts, "openings": opened.openings, "named": len(specs)})
+        counts = {"accounts": own.accounts + opened.accounts, "openings": opened.openings, "named": len(specs)}
+        console.write_json(counts)
     else:
         console.out().print(
-            f"{reference} names {len(specs):,} accounts: {opened.accounts:,} accounts (the bank's own among them) and "
-            f"{opened.openings:,} opening balances were new.",
+            f"{reference} names {len(specs):,} accounts. New: {opened.accounts:,} of them, {opened.openings:,} opening "
+            f"balances, {own.accounts:,} accounts of the bank.",
             soft_wrap=True,
         )

@@ -15,7 +15,7 @@ from postrail.adapters.postgres.queries import statements
 from postrail.batch.chunks import COUNT_NAMES, ChunkKey, ChunkRecord, Counts, RefusedRow, RowOutcome
 from postrail.batch.store import DoneChunk, Run
 from postrail.domain.errors import Permanent, ReasonCode
-from postrail.ports import PostingOrder, PostResult, PostStatus, RecordedOutcome
+from postrail.ports import Announcement, PostingOrder, PostResult, RecordedOutcome
 
 _SQL: Final = statements("batch_runs.sql")
 _CHUNKS_PER_PAGE: Final = 100
@@ -131,14 +131,10 @@ class PostgresChunkSession:
         self._database = database
         self._session = session
         self.record_outcomes = record
-        self._posted: str | None = None
 
-    def post(self, orders: Sequence[PostingOrder]) -> list[PostResult]:
+    def post(self, orders: Sequence[PostingOrder], *, announce: Announcement | None) -> list[PostResult]:
         """Post each order whole or not at all; results align with orders."""
-        results = self._session.post(orders)
-        posted = (result.transaction_id for result in results if result.status is PostStatus.POSTED)
-        self._posted = next(posted, None)
-        return results
+        return self._session.post(orders, announce=announce)
 
     def keep(self, record: ChunkRecord) -> None:
         """Write the checkpoint."""
@@ -148,10 +144,10 @@ class PostgresChunkSession:
             record.first_line,
             record.last_line,
             *(getattr(record.counts, name) for name in COUNT_NAMES),
-            orjson.dumps(record.refused).decode(),
+            orjson.dumps([tuple(row) for row in record.refused]).decode(),
             record.documents,
             record.documents_size_bytes,
-            self._posted.rpartition("_")[2] if self._posted else None,
+            self._session.batch_ids[0] if self._session.batch_ids else None,
         )
 
 

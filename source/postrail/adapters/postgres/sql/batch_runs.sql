@@ -44,8 +44,7 @@ SELECT lines, posted, duplicates, conflicts, rejected, referred, malformed, fail
 INSERT INTO audit.batch_chunks (
            run_id, partition, chunk_no, first_line, last_line, lines, posted, duplicates, conflicts, rejected, referred,
            malformed, failed, refused, documents, documents_size_bytes, batch_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text::jsonb, $15, $16,
-        (SELECT batch_id FROM ledger.journal_transactions WHERE transaction_id = $17::uuid));
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text::jsonb, $15, $16, $17);
 
 -- name: refused_after
 SELECT chunk_no, refused::text AS refused
