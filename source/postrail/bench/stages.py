@@ -19,7 +19,9 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from postrail.adapters.memory import MemoryDedupStore, MemoryReferenceBook, MemoryVelocityBook
-from postrail.adapters.system import SystemClock, SystemIds
+from postrail.adapters.system import SystemClock
+from postrail.batch.documents import DecisionWriter, write_document
+from postrail.batch.prepared import transaction_ids
 from postrail.bench.machine import describe_machine
 from postrail.contracts.events import PaymentApproved, PaymentReferred, PaymentRejected, PostingRequested
 from postrail.contracts.payment import Authorization
@@ -213,9 +215,9 @@ class _Passage:
         self._road = road
         self._run = run
         self._clock = SystemClock()
-        self._ids = SystemIds()
         self._store = MemoryDedupStore(clock=self._clock)
         self._velocity = MemoryVelocityBook()
+        self._decisions = DecisionWriter()
         self._input_format = posting_input_by_name("json")
 
     def send(self, raws: Sequence[bytes]) -> float:
@@ -261,7 +263,9 @@ class _Passage:
             "posting_input", booked, lambda: [self._input_format.build(*pair) for pair in booked]
         )
         documents, spent_audit = run.timed(
-            "audit_document", booked, lambda: [_audit(*pair, text) for pair, text in zip(booked, inputs, strict=True)]
+            "audit_document",
+            booked,
+            lambda: [self._audit(*pair, text) for pair, text in zip(booked, inputs, strict=True)],
         )
         run.ends["posted"] += len(postings)
         run.documents += len(documents)
@@ -271,18 +275,19 @@ class _Passage:
         return spent_sequence + spent_build + spent_input + spent_audit
 
     def _build(self, planned: Sequence[tuple[PaymentApproved, list[PostingRequested]]]) -> list[Posting]:
-        return [build_posting(parts, transaction_id=self._ids.new_id("txn")) for _, parts in planned]
+        ids = transaction_ids(time.time_ns() // 1_000_000)
+        return [build_posting(parts, transaction_id=next(ids)) for _, parts in planned]
 
-
-def _audit(posting: Posting, payment: PaymentApproved, posting_input: bytes) -> bytes:
-    """What the audit trail keeps of one posted payment."""
-    return orjson.dumps(
-        {
-            "payment_id": posting.payment_id,
-            "payment_key": posting.payment_key,
-            "transaction_id": posting.transaction_id,
-            "message": payment.message,
-            "decision": payment.decision.model_dump(mode="json", exclude_none=True),
-            "posting_input": orjson.Fragment(posting_input),
-        }
-    )
+    def _audit(self, posting: Posting, payment: PaymentApproved, posting_input: bytes) -> bytes:
+        """What the batch road keeps of one posted payment, but for the authorization's own text."""
+        return write_document(
+            {
+                "payment_id": posting.payment_id,
+                "transaction_id": posting.transaction_id,
+                "payment_key": posting.payment_key,
+                "fingerprint": posting.fingerprint,
+                "message": payment.message,
+                "decision": self._decisions.write(payment.decision),
+                "posting_input": orjson.Fragment(posting_input),
+            }
+        )

@@ -103,9 +103,10 @@ class _Engine:
         complete = session.receive_parts(self._parts)
         for part in session.inconsistent():
             self._fail(part.data, "", ReasonCode.SEQUENCE_INCONSISTENT, "a part contradicts its sequence")
-        orders = [order for sequence in complete if (order := self._assemble(sequence, session)) is not None]
-        for order, result in zip(orders, session.post(orders) if orders else [], strict=True):
-            self._settle(order, result)
+        assembled = [(one.parts[0], order) for one in complete if (order := self._assemble(one, session)) is not None]
+        results = session.post([order for _, order in assembled]) if assembled else []
+        for (first, order), result in zip(assembled, results, strict=True):
+            self._settle(first, order.posting, result)
         if self._events:
             session.enqueue(self._events)
 
@@ -125,26 +126,25 @@ class _Engine:
             self._fail(sequence.parts[0].data, transaction_id, refusal.reason, refusal.detail)
             return None
 
-    def _settle(self, order: PostingOrder, result: PostResult) -> None:
-        first = order.booking.data
+    def _settle(self, first: Event[PostingRequested], posting: Posting, result: PostResult) -> None:
         if result.status is not PostStatus.POSTED:
             reason = result.reason or ReasonCode.POSTING_CONFLICT
-            self._fail(first, result.transaction_id, reason, result.detail or "the ledger refused the posting")
+            self._fail(first.data, result.transaction_id, reason, result.detail or "the ledger refused the posting")
             return
         self._posted.append(result)
         self._emit(
             trusted(
                 PaymentPosted,
                 {
-                    "payment_id": order.posting.payment_id,
-                    "sequence_id": order.posting.sequence_id,
+                    "payment_id": posting.payment_id,
+                    "sequence_id": posting.sequence_id,
                     "transaction_id": result.transaction_id,
-                    "payment_key": order.posting.payment_key,
-                    "legs": _leg_data(order),
+                    "payment_key": posting.payment_key,
+                    "legs": _leg_data(posting),
                     "posted_at": self._clock.now(),
                 },
             ),
-            self._cause.get(result.sequence_id, order.booking.metadata),
+            self._cause.get(result.sequence_id, first.metadata),
         )
 
     def _fail(self, data: PostingRequested, transaction_id: str, reason: ReasonCode, detail: str) -> None:
@@ -230,5 +230,5 @@ def _identity(part: PostingRequested) -> tuple[str, str, str, str, int]:
     return part.sequence_id, part.payment_id, part.payment_key, part.fingerprint, part.total
 
 
-def _leg_data(order: PostingOrder) -> tuple[LegData, ...]:
-    return tuple([trusted(LegData, leg._asdict()) for leg in order.posting.legs])
+def _leg_data(posting: Posting) -> tuple[LegData, ...]:
+    return tuple([trusted(LegData, leg._asdict()) for leg in posting.legs])
