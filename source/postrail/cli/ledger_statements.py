@@ -143,8 +143,13 @@ def _write(made: Statement, format_: StatementFormat, sink: IO[bytes]) -> int:
 def _sink(path: Path | None) -> Iterator[IO[bytes]]:
     """Where bytes go. A file appears under its name only when it is complete."""
     if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # `| head` has seen enough. What is still in the buffer must not be tried again when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         return
     if not path.parent.is_dir():
         msg = f"There is no folder {path.parent}: make it, or name another file."

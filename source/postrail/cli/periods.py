@@ -26,7 +26,7 @@ def parse_period(start: str, end: str) -> Period:
 def parse_until(text: str, option: str) -> datetime:
     """The last instant that `text` covers: the end of a day, or the instant itself. Raises CommandError."""
     instant, day = _parse(text, option)
-    return instant + _DAY - _INSTANT if day else instant
+    return instant + (_DAY - _INSTANT) if day else instant
 
 
 def _parse(text: str, option: str) -> tuple[datetime, bool]:
