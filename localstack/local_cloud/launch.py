@@ -27,6 +27,7 @@ from local_cloud.pipe_runner.definition import unmanaged_pipes
 from local_cloud.pipe_runner.errors import UnsupportedDefinitionError
 from local_cloud.progress import Reporter, Step
 from local_cloud.terraform import ROOT_MODULE, Deployer
+from postrail.adapters.postgres.installation import write_private
 
 PIPE_RUNNER: Final = "pipe-runner"
 STEPS: Final = ("terraform", "postgres", "emulator", "build", "migrate", "deploy", "pipes", "batch", "seed")
@@ -114,7 +115,7 @@ class Launch:
         text = json.dumps(cloud, indent=2)
         # Left alone when nothing changed: the pipe runner starts anew whenever the file is replaced.
         if not self._state.cloud.exists() or self._state.cloud.read_text(encoding="utf-8") != text:
-            postgres.write_private(self._state.cloud, text)
+            write_private(self._state.cloud, text)
         return found
 
     def build(self) -> None:

@@ -23,6 +23,7 @@ from local_cloud import postgres, processes
 from local_cloud.emulator import REGION, USUAL_PORT, Emulator
 from local_cloud.errors import LocalCloudError
 from local_cloud.layout import CHECKOUT, StateDir
+from postrail.adapters.postgres.installation import write_private
 
 COMPOSE_FILE: Final = CHECKOUT / "localstack" / "compose.yaml"
 TOKEN_VARIABLE: Final = "LOCALSTACK_AUTH_TOKEN"  # noqa: S105 (the name of a variable)
@@ -58,7 +59,7 @@ def ensure_running(state: StateDir, update: Callable[[str], None]) -> tuple[Emul
         password=secrets.token_urlsafe(24),
         data_dir="",
     )
-    postgres.write_private(state.postgres_settings, json.dumps(_as_json(settings), indent=2))
+    write_private(state.postgres_settings, json.dumps(_as_json(settings), indent=2))
     port = _port(state)
     update("starting containers (the first time they are downloaded)")
     answer = _compose(state, settings, port, ["up", "--detach", "--wait"])

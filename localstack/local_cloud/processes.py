@@ -15,6 +15,7 @@ from typing import Final
 
 from local_cloud.errors import LocalCloudError
 from local_cloud.layout import STATE_DIR_VARIABLE, StateDir
+from postrail.adapters.postgres.installation import RunAs
 
 _LINUX: Final = platform.system() == "Linux"
 _POLL_S: Final = 0.05
@@ -34,14 +35,6 @@ class ProcessRecord:
     def boot_id(self) -> str:
         """Differs between any two starts of the process."""
         return f"{self.pid}:{self.identity}"
-
-
-@dataclass(frozen=True, slots=True)
-class RunAs:
-    """The unprivileged user under which a process runs when we are root."""
-
-    uid: int
-    gid: int
 
 
 def identity(pid: int) -> str | None:

@@ -13,10 +13,11 @@ from typing import Any, Final
 from local_cloud.emulator import Emulator
 from local_cloud.errors import LocalCloudError
 from local_cloud.layout import CHECKOUT, StateDir
-from local_cloud.postgres import Settings, write_private
+from local_cloud.postgres import Settings
 from local_cloud.processes import loopback_environment
 from local_cloud.provider_source import ProviderSource, cli_configuration, registry_host
 from local_cloud.terraform_binary import TOOLS, Terraform
+from postrail.adapters.postgres.installation import write_private
 
 ROOT_MODULE: Final = CHECKOUT / "terraform"
 ZIPS: Final = CHECKOUT / "build"

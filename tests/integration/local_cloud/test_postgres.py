@@ -10,6 +10,7 @@ import pytest
 
 from local_cloud import postgres, processes
 from local_cloud.layout import StateDir
+from postrail.adapters.postgres import installation
 
 
 @pytest.fixture
@@ -80,10 +81,10 @@ def test_root_whose_checkout_is_closed_to_others_gets_a_data_directory_elsewhere
 def test_without_a_system_installation_the_wheels_binaries_serve(
     state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if postgres._bundled_folder() is None:
+    if installation.bundled_folder() is None:
         pytest.skip("no wheel for this platform")
-    monkeypatch.setattr(postgres, "_PLACES", ())
-    monkeypatch.setattr(postgres.shutil, "which", lambda _: None)
+    monkeypatch.setattr(installation, "_PLACES", ())
+    monkeypatch.setattr(installation.shutil, "which", lambda _: None)
     settings = postgres.ensure_running(state, quiet)
     with psycopg.connect(settings.dsn) as connection:
         version = connection.execute("SHOW server_version_num").fetchone()
