@@ -24,7 +24,7 @@ def stages(
     runs: Annotated[int, typer.Option(min=1, max=50, help="Runs for each batch size; medians are shown.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Time every stage function for one event, and per event in batches of 10 and 1,000."""
+    """Time every stage function for one event, and per event in batches of 10, 100 and 1,000."""
     report = measure_stages(count, runs=runs, config_dir=Settings().resolved_config_dir())
     if as_json:
         console.write_json(report.document())
