@@ -88,7 +88,7 @@ IMAGE_TAG ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unversion
 IMAGE_PLATFORM ?= linux/arm64
 DOCKER ?= docker
 
-image: ## Build the batch task's image and push it to the repository of ENV (needs Docker and AWS credentials)
+image: ## Build the batch task's image and push it to its repository (needs Docker and AWS credentials)
 	@git diff --quiet HEAD -- pyproject.toml README.md config source \
 	  || { echo "Commit first: an image is named after its commit."; exit 1; }
 	@repository=$$($(REMOTE) output -json batch | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["repository_url"])') \
