@@ -39,6 +39,7 @@ from postrail.ports import PostingOrder, PostStatus
 
 OCCURRED_FROM = datetime(2026, 9, 1, tzinfo=UTC)
 PAYMENTS = 60
+ALWAYS = Period(datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,21 @@ def test_a_past_balance_is_the_sum_of_the_entries_up_to_then(
     assert (found.total_minor, found.entry_count) == (sum(expected), len(expected))
 
 
+@pytest.mark.parametrize("by", TimeBasis)
+def test_an_instant_is_included_in_what_is_known_and_balanced_at_it(books: Books, by: TimeBasis) -> None:
+    """At every instant of an entry, and a microsecond before it."""
+    own = [row for row in books.rows if row.account_id == ADA]
+    option = "recorded_until" if by is TimeBasis.RECORDED else "occurred_until"
+    for instant in {row.at(by) for row in own}:
+        for at in (instant, instant - timedelta(microseconds=1)):
+            expected = sum(row.amount_minor for row in own if row.at(by) <= at)
+            assert books.statements.balance_at(ADA, **{option: at}).total_minor == expected
+            if by is TimeBasis.RECORDED:
+                with books.statements.statement(ADA, ALWAYS, known_at=at) as statement:
+                    assert statement.closing_minor == sum(line.entry.amount_minor for line in statement.lines())
+                    assert statement.closing_minor == expected
+
+
 @checked
 @given(data=st.data(), account_id=accounts, by=bases)
 def test_a_statement_is_the_entries_of_its_period(
@@ -168,9 +184,6 @@ def test_two_periods_put_together_are_the_period_of_both(
 
 def _at(line: StatementLine, by: TimeBasis) -> datetime:
     return line.entry.recorded_at if by is TimeBasis.RECORDED else line.entry.occurred_at
-
-
-ALWAYS = Period(datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))
 
 
 def test_every_line_names_its_counter_account(books: Books) -> None:
