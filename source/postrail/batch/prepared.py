@@ -101,8 +101,9 @@ class PreparedChunk:
 
     def _outcome(self, row: RefusedRow, authorization: Authorization, more: dict[str, Any]) -> RecordedOutcome:
         data = {name: more[name] for name in ("payment_key", "first_payment_id", "first_seen_at") if name in more}
+        occurred_at = more.get("decision", {}).get("decided_at", self.prepared_at)
         return recorded_outcome(
-            self.key, row, occurred_at=self.prepared_at, authorized_at=authorization.authorized_at, **data
+            self.key, row, occurred_at=occurred_at, authorized_at=authorization.authorized_at, **data
         )
 
 

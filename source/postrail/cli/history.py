@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from postrail.adapters.postgres.batch_trace import BatchRow
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.trace import OutcomeTrace, PaymentTrace, SequenceTrace, trace
 from postrail.cli.dead_letters import Letter
@@ -96,7 +97,8 @@ class History:
     def first_payment_id(self) -> str | None:
         """Of a duplicate: the payment that came first."""
         if self.outcome and self.outcome.detail_type == DuplicateParked.detail_type():
-            return str(self.outcome.event["data"]["first_payment_id"])
+            data = self.outcome.event["data"]
+            return str(data.get("first_payment_id") or data.get("first_transaction_id") or "another payment")
         if self.marker and self.marker.get("payment_id") != self.payment_id:
             return self.marker.get("payment_id")
         return None
@@ -117,6 +119,16 @@ class History:
     def summary(self) -> str:
         """The state as a sentence, with the reason."""
         return _summary(self)
+
+
+def read_ledger_history(dsn: str, payment_id: str) -> History | None:
+    """What a ledger without a graph around it knows of a payment; None when it knows nothing. Raises Retryable."""
+    with Database(dsn, application_name="postrail-cli") as database:
+        found = trace(database, payment_id)
+    if found is None:
+        return None
+    hops = tuple(sorted(_hops(found, ()), key=lambda hop: hop.at))
+    return History(payment_id=payment_id, row=None, database=found, hops=hops)
 
 
 def read_history(graph: Graph, payment_id: str) -> History | None:
@@ -206,7 +218,13 @@ def _all_hops(found: PaymentTrace | None, letters: tuple[Letter, ...]) -> Iterat
     for sequence in found.sequences if found else ():
         yield from _sequence_hops(sequence)
     for outcome in found.outcomes if found else ():
-        yield from _event_hops(outcome.detail_type, outcome.event, "")
+        if outcome.row:
+            yield from _row_hop(outcome.row)
+        yield from _event_hops(
+            outcome.detail_type,
+            outcome.event,
+            f"line {outcome.row.line} of {outcome.row.source}" if outcome.row else "",
+        )
         yield HistoryHop("recorded in the audit trail", outcome.recorded_at, "", outcome.reason_code or "")
     for row in found.outbox if found else ():
         sent = "" if row.sent_at is None else f"on the bus at {_clock_time(row.sent_at)}"
@@ -215,7 +233,17 @@ def _all_hops(found: PaymentTrace | None, letters: tuple[Letter, ...]) -> Iterat
         yield from _letter_hops(letter)
 
 
+def _row_hop(row: BatchRow) -> Iterator[HistoryHop]:
+    decided_at = (row.document.get("decision") or {}).get("decided_at")
+    if decided_at:
+        yield HistoryHop(
+            "decided in a batch", datetime.fromisoformat(decided_at), "", f"line {row.line} of {row.source}"
+        )
+
+
 def _sequence_hops(sequence: SequenceTrace) -> Iterator[HistoryHop]:
+    if sequence.row:
+        yield from _row_hop(sequence.row)
     for part in sequence.parts:
         yield from _event_hops(
             f"PostingRequested {part.index} of {sequence.total}",

@@ -10,9 +10,10 @@ from postrail.adapters.postgres.trace import LegTrace, SequenceTrace
 from postrail.cli import console
 from postrail.cli.failures import CommandError
 from postrail.cli.graph import load_graph
-from postrail.cli.history import History, read_history
+from postrail.cli.history import History, read_history, read_ledger_history
 from postrail.contracts.payment import Decision
 from postrail.iso20022.cain import to_xml
+from postrail.settings import CommandLineSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -28,7 +29,7 @@ def trace(
     """Show every hop of one payment: times, event ids, the decision, posting legs, balances, how it ended."""
     if as_json and as_xml:
         raise CommandError("Choose one of --json and --xml.", exit_code=2)
-    history = read_history(load_graph(), payment_id)
+    history = _read(payment_id)
     if history is None:
         msg = (
             f"No payment {payment_id} is known here: check the id. One that was put on the bus a moment ago may still "
@@ -41,6 +42,18 @@ def trace(
         console.write_json(document(history))
     else:
         show(history)
+
+
+def _read(payment_id: str) -> History | None:
+    """From the graph; from a ledger alone where one is named and no graph is there."""
+    settings = CommandLineSettings()
+    try:
+        graph = load_graph(settings)
+    except CommandError:
+        if not settings.ledger_dsn:
+            raise
+        return read_ledger_history(settings.ledger_dsn, payment_id)
+    return read_history(graph, payment_id)
 
 
 def _print_xml(history: History) -> None:
@@ -124,6 +137,9 @@ def _posting_document(sequence: SequenceTrace) -> dict[str, Any]:
             for part in sequence.parts
         ],
         "transaction": posted,
+        "batch": {"run_id": sequence.row.run_id, "source": sequence.row.source, "line": sequence.row.line}
+        if sequence.row
+        else None,
     }
 
 
@@ -197,7 +213,8 @@ def _show_decision(decision: Decision) -> None:
 def _show_posting(sequence: SequenceTrace) -> None:
     out = console.out()
     parts = len([part for part in sequence.parts if not part.contradicts])
-    out.print(f"\nPosting {sequence.sequence_id}: {sequence.status}, {parts} of {sequence.total} parts")
+    came = f"line {sequence.row.line} of a batch" if sequence.row else f"{parts} of {sequence.total} parts"
+    out.print(f"\nPosting {sequence.sequence_id}: {sequence.status}, {came}")
     transaction = sequence.transaction
     if transaction is None:
         return

@@ -1,13 +1,14 @@
 """Everything the database knows of one payment, for `postrail trace`."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
+from postrail.adapters.postgres.batch_trace import BatchRow, postings_without_sequence, row_of_outcome
 from postrail.adapters.postgres.connection import Database, Isolation
 from postrail.adapters.postgres.queries import statements
 
@@ -58,7 +59,10 @@ class TransactionTrace:
 
 @dataclass(frozen=True, slots=True)
 class SequenceTrace:
-    """A posting sequence of the payment: its state, its parts by index, and its transaction when it was posted."""
+    """A posting sequence of the payment: its state, its parts by index, and its transaction when it was posted.
+
+    A payment of a batch has no parts: all of it came in one `row` of a file.
+    """
 
     sequence_id: str
     correlation_id: str
@@ -73,10 +77,13 @@ class SequenceTrace:
     closed_at: datetime | None
     parts: tuple[PartTrace, ...]
     transaction: TransactionTrace | None
+    row: BatchRow | None = None
 
     @property
     def booking(self) -> dict[str, Any] | None:
-        """The approved payment that part 1 carried: message, enrichment, decision. None while part 1 is missing."""
+        """The approved payment that part 1 or the row carried: message, decision. None while part 1 is missing."""
+        if self.row is not None:
+            return self.row.document
         data = self._first_part().get("data", {})
         return data.get("booking") if isinstance(data, dict) else None
 
@@ -106,6 +113,7 @@ class OutcomeTrace:
     recorded_at: datetime
     reason_code: str | None
     event: dict[str, Any]
+    row: BatchRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +156,12 @@ def trace(database: Database | str | Callable[[], str], payment_id: str) -> Paym
 def _trace(database: Database, payment_id: str) -> PaymentTrace:
     parts = database.fetch(_SQL["parts"], payment_id)
     legs = database.fetch(_SQL["legs"], payment_id)
+    sequences = [_sequence(row, parts, legs) for row in database.fetch(_SQL["sequences"], payment_id)]
+    of_batches = [_batch_sequence(row, found, legs) for row, found in postings_without_sequence(database, payment_id)]
     return PaymentTrace(
         payment_id=payment_id,
-        sequences=tuple(_sequence(row, parts, legs) for row in database.fetch(_SQL["sequences"], payment_id)),
-        outcomes=tuple(_outcome(row) for row in database.fetch(_SQL["outcomes"], payment_id)),
+        sequences=(*of_batches, *sequences),
+        outcomes=tuple(_outcome(database, payment_id, row) for row in database.fetch(_SQL["outcomes"], payment_id)),
         outbox=tuple(_outbox_row(row) for row in database.fetch(_SQL["outbox"], payment_id)),
     )
 
@@ -170,7 +180,36 @@ def _sequence(row: asyncpg.Record, parts: Sequence[asyncpg.Record], legs: Sequen
         overdue_alerted_at=row["overdue_alerted_at"],
         closed_at=row["closed_at"],
         parts=tuple(_part(part) for part in parts if part["sequence_id"] == row["sequence_id"]),
-        transaction=_transaction(row, legs) if row["transaction_id"] is not None else None,
+        transaction=_transaction(dict(row), legs) if row["transaction_id"] is not None else None,
+    )
+
+
+def _batch_sequence(row: asyncpg.Record, found: BatchRow | None, legs: Sequence[asyncpg.Record]) -> SequenceTrace:
+    document = found.document if found else {}
+    posting_input = document.get("posting_input")
+    content = posting_input if isinstance(posting_input, str) else json.dumps(posting_input, separators=(",", ":"))
+    return SequenceTrace(
+        sequence_id=row["sequence_id"],
+        correlation_id=found.run_id if found else row["correlation_id"] or "",
+        payment_key=row["payment_key"],
+        fingerprint=row["fingerprint"],
+        status="posted",
+        reason=None,
+        detail=None,
+        total=0,
+        first_part_at=row["recorded_at"],
+        overdue_alerted_at=None,
+        closed_at=row["recorded_at"],
+        parts=(),
+        transaction=_transaction(
+            {
+                **dict(row),
+                "posting_input_format": document.get("posting_input_format"),
+                "posting_input": content.encode() if posting_input is not None else None,
+            },
+            legs,
+        ),
+        row=found,
     )
 
 
@@ -180,7 +219,7 @@ def _part(row: asyncpg.Record) -> PartTrace:
     )
 
 
-def _transaction(row: asyncpg.Record, legs: Sequence[asyncpg.Record]) -> TransactionTrace:
+def _transaction(row: Mapping[str, Any], legs: Sequence[asyncpg.Record]) -> TransactionTrace:
     return TransactionTrace(
         transaction_id=row["transaction_id"],
         payment_key=row["posted_key"],
@@ -206,14 +245,20 @@ def _transaction(row: asyncpg.Record, legs: Sequence[asyncpg.Record]) -> Transac
     )
 
 
-def _outcome(row: asyncpg.Record) -> OutcomeTrace:
+def _outcome(database: Database, payment_id: str, row: asyncpg.Record) -> OutcomeTrace:
+    event = json.loads(row["event"])
+    found = row_of_outcome(database, payment_id, event)
+    if found is not None:
+        # The event points to the row's document instead of holding it a second time.
+        event["data"] = found.document | event["data"]
     return OutcomeTrace(
         event_id=row["event_id"],
         detail_type=row["detail_type"],
         occurred_at=row["occurred_at"],
         recorded_at=row["recorded_at"],
         reason_code=row["reason_code"],
-        event=json.loads(row["event"]),
+        event=event,
+        row=found,
     )
 
 

@@ -62,3 +62,15 @@ SELECT run_id, partition::integer, chunk_no, documents
  WHERE batch_id <= $1 AND batch_id > $1 - 64
  ORDER BY batch_id DESC
  LIMIT 4;
+
+-- name: postings_of_payment
+SELECT ledger.id_text('txn', t.transaction_id) AS transaction_id, ledger.id_text('seq', t.sequence_id) AS sequence_id,
+       replace(t.fingerprint::text, '-', '') AS fingerprint, t.payment_key, t.payment_key AS posted_key, t.description,
+       t.occurred_at, t.batch_id, b.recorded_at, b.correlation_id,
+       CASE WHEN current_setting('track_commit_timestamp') = 'on'
+            THEN pg_xact_commit_timestamp(t.xmin) END AS committed_at
+  FROM ledger.journal_transactions AS t
+  JOIN ledger.batches AS b ON b.batch_id = t.batch_id
+ WHERE t.payment_id = substr($1, 5)::uuid AND t.kind = 'payment'
+   AND NOT EXISTS (SELECT FROM ledger.posting_sequences AS s WHERE s.payment_id = $1 AND s.status = 'posted')
+ ORDER BY t.batch_id, t.position;
