@@ -7,6 +7,7 @@
 --   * the entries of a transaction are numbered 1 to `leg_count` and sum to zero in each currency;
 --   * an entry is in its account's currency; a closed account takes no entry, a frozen one no debit;
 --   * a batch that is not sealed cannot be committed, so no transaction stands without entries;
+--   * a batch takes the next number of its lane and the hash before it, and batches are sealed in that order;
 --   * an account with a limit never has less available than its limit, holds included.
 -- These checks work on sets. A foreign key or a row trigger would do the same row by row, at a multiple of the cost.
 
@@ -67,7 +68,7 @@ CREATE TABLE ledger.entries (
     amount_minor bigint NOT NULL CHECK (amount_minor <> 0),
     position     integer NOT NULL,
     account_no   integer NOT NULL,
-    leg_no       smallint NOT NULL,
+    leg_no       smallint NOT NULL CHECK (leg_no BETWEEN 1 AND 62),
     currency_no  smallint NOT NULL
 );
 

@@ -4,15 +4,31 @@ CREATE FUNCTION ledger.begin_batch(
     p_transaction_count integer, p_correlation_id text, p_lane smallint, p_recorded_at timestamptz
 ) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    WITH taken AS (
-        UPDATE ledger.lanes SET last_no = last_no + 1 WHERE lane = p_lane RETURNING lane, last_no, head_hash
-    )
-    INSERT INTO ledger.batches (lane, lane_no, correlation_id, transaction_count, previous_hash, recorded_at)
-    SELECT lane, last_no, p_correlation_id, p_transaction_count, head_hash, p_recorded_at FROM taken
+    INSERT INTO ledger.batches (lane, correlation_id, transaction_count, recorded_at)
+    VALUES (p_lane, p_correlation_id, p_transaction_count, p_recorded_at)
     RETURNING batch_id;
 $$;
 
 REVOKE ALL ON FUNCTION ledger.begin_batch FROM PUBLIC;
+
+-- A new batch becomes the next link of its lane, whoever inserts it and whatever he says of its place.
+CREATE FUNCTION ledger.link_batch() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF new.content_hash IS NOT NULL OR new.hash IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'restrict_violation',
+            MESSAGE = 'INSERT on ledger.batches is refused: a batch is sealed by its entries, once';
+    END IF;
+    UPDATE ledger.lanes SET last_no = last_no + 1 WHERE lane = new.lane
+    RETURNING last_no, head_hash INTO new.lane_no, new.previous_hash;
+    RETURN new;
+END;
+$$;
+
+CREATE TRIGGER batches_are_linked
+    BEFORE INSERT ON ledger.batches
+    FOR EACH ROW EXECUTE FUNCTION ledger.link_batch();
 
 -- The lane of this session: a free one, or its own fixed one when all are taken.
 CREATE FUNCTION ledger.take_lane() RETURNS smallint
@@ -22,7 +38,7 @@ DECLARE
 BEGIN
     SELECT lane INTO v_lane FROM ledger.lanes ORDER BY lane LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF v_lane IS NULL THEN
-        SELECT lane INTO STRICT v_lane FROM ledger.lanes WHERE lane = pg_backend_pid() % 16 + 1 FOR UPDATE;
+        SELECT lane INTO STRICT v_lane FROM ledger.lanes WHERE lane = mod(pg_backend_pid(), 16) + 1 FOR UPDATE;
     END IF;
     RETURN v_lane;
 END;
@@ -30,9 +46,10 @@ $$;
 
 REVOKE ALL ON FUNCTION ledger.take_lane FROM PUBLIC;
 
--- The facts of a batch as bytes, as PostgreSQL sends arrays in binary form; docs/ledger.md describes them.
+-- The facts of a batch as bytes, as PostgreSQL sends arrays in binary form; docs/ledger.md describes them. Texts are sent
+-- in the client's encoding: one for all, or a hash would depend on who computes it.
 CREATE FUNCTION ledger.pack_transactions(p_batch_id bigint) RETURNS bytea
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET client_encoding = 'UTF8' SET enable_seqscan = off AS $$
     SELECT array_send(array_agg(t.position)) || array_send(array_agg(t.leg_count))
            || array_send(array_agg(t.kind)) || array_send(array_agg(t.occurred_at))
            || array_send(array_agg(t.transaction_id)) || array_send(array_agg(t.payment_id))
@@ -96,7 +113,7 @@ BEGIN
       FULL JOIN (SELECT position, count(*) AS legs, bit_or(1::bigint << leg_no) AS numbers
                    FROM ledger.entries WHERE batch_id = p_batch_id GROUP BY position) AS e
              ON e.position = t.position
-     WHERE e.legs IS DISTINCT FROM t.leg_count OR e.numbers <> (2::bigint << t.leg_count) - 2
+     WHERE e.legs IS DISTINCT FROM t.leg_count OR e.numbers <> ((1::bigint << t.leg_count) - 1) << 1
      ORDER BY coalesce(t.position, e.position) LIMIT 1;
     IF v_bad IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -181,8 +198,8 @@ BEGIN
     SELECT count(*), count(reverses), array_agg(leg_count) INTO v_transactions, v_reversals, v_legs
       FROM (SELECT leg_count, reverses FROM ledger.journal_transactions
              WHERE batch_id = v_batch.batch_id ORDER BY position) AS t;
-    SELECT count(*) = v_transactions
-           AND coalesce(bool_and(off = 0 AND numbers = (2::bigint << legs) - 2), false)
+    SELECT count(*) = v_transactions AND min(position) = 1 AND max(position) = v_transactions
+           AND coalesce(bool_and(off = 0 AND numbers = ((1::bigint << legs) - 1) << 1), false)
            AND array_agg(legs ORDER BY position) = v_legs
       INTO v_right
       FROM (SELECT position, sum(legs)::smallint AS legs, bit_or(numbers) AS numbers, sum(abs(total_minor)) AS off
@@ -230,7 +247,13 @@ BEGIN
     v_hash := ledger.hash_link(v_batch.previous_hash, v_batch.batch_id, v_batch.lane, v_batch.lane_no,
                                v_batch.transaction_count, v_batch.recorded_at, v_content);
     UPDATE ledger.batches SET content_hash = v_content, hash = v_hash WHERE batch_id = v_batch.batch_id;
-    UPDATE ledger.lanes SET head_hash = v_hash WHERE lane = v_batch.lane;
+    UPDATE ledger.lanes SET head_hash = v_hash
+     WHERE lane = v_batch.lane AND last_no = v_batch.lane_no AND head_hash = v_batch.previous_hash;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'batches_are_sealed_in_order',
+            MESSAGE = 'batch ' || v_batch.batch_id || ' is not the last of its lane, or the one before it is not sealed';
+    END IF;
     RETURN NULL;
 END;
 $$;
@@ -278,6 +301,22 @@ CREATE TRIGGER batches_stay
     BEFORE DELETE OR TRUNCATE ON ledger.batches
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change('the chain is append-only');
 
+CREATE FUNCTION ledger.guard_lane() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() < 2 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'restrict_violation',
+            MESSAGE = tg_op || ' on ledger.lanes is refused: a lane moves by its batches only';
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE TRIGGER lanes_move_by_batches_only
+    BEFORE INSERT OR UPDATE ON ledger.lanes
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.guard_lane();
+
 CREATE TRIGGER lanes_stay
     BEFORE DELETE OR TRUNCATE ON ledger.lanes
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change('the chain is append-only');
@@ -296,24 +335,12 @@ ALTER TABLE ledger.batches ENABLE ALWAYS TRIGGER batches_stay;
 
 -- --- what was posted before ---------------------------------------------------------------------------------------
 
+-- All accounts are open for what they took before they were frozen or closed.
 INSERT INTO ledger.balances (account_no, shard, currency_no, status)
-SELECT a.account_no, s.shard, c.currency_no, a.status
+SELECT a.account_no, s.shard, c.currency_no, 'open'
   FROM ledger.accounts AS a
   JOIN ledger.currencies AS c ON c.currency = a.currency
   JOIN (SELECT 0 AS shard UNION ALL SELECT lane FROM ledger.lanes) AS s ON a.sharded = (s.shard > 0);
-
-CREATE TRIGGER balances_change_by_entries_only
-    BEFORE INSERT OR UPDATE ON ledger.balances
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_direct_balance();
-
-CREATE TRIGGER accounts_open_balances
-    AFTER INSERT ON ledger.accounts
-    REFERENCING NEW TABLE AS opened
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger.open_balances();
-
-CREATE TRIGGER accounts_keep_identity
-    BEFORE UPDATE ON ledger.accounts
-    FOR EACH ROW EXECUTE FUNCTION ledger.guard_account();
 
 -- One batch for each old transaction, so that every recorded time stays what it was. The entries' trigger checks them
 -- again, builds up the balances, and starts the chain.
@@ -340,6 +367,24 @@ BEGIN
     END LOOP;
 END;
 $$;
+
+UPDATE ledger.balances AS b
+   SET status = a.status
+  FROM ledger.accounts AS a
+ WHERE a.account_no = b.account_no AND a.status <> 'open';
+
+CREATE TRIGGER balances_change_by_entries_only
+    BEFORE INSERT OR UPDATE ON ledger.balances
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_direct_balance();
+
+CREATE TRIGGER accounts_open_balances
+    AFTER INSERT ON ledger.accounts
+    REFERENCING NEW TABLE AS opened
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.open_balances();
+
+CREATE TRIGGER accounts_keep_identity
+    BEFORE UPDATE ON ledger.accounts
+    FOR EACH ROW EXECUTE FUNCTION ledger.guard_account();
 
 INSERT INTO audit.posting_inputs (transaction_id, format, content)
 SELECT substr(transaction_id, 5)::uuid, format, content FROM audit.old_posting_inputs;

@@ -13,12 +13,16 @@
 --   POSTING_CONFLICT     the payment key is in the journal with another fingerprint
 --   ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH
 --   ACCOUNT_NOT_OPEN     closed; or frozen, and the leg is a debit: what is owed to a customer still arrives
---   HOLD_NOT_FOUND, HOLD_NOT_ACTIVE, CAPTURE_EXCEEDS_HOLD
 --   AMOUNT_OVERFLOW      a balance would leave the range of a bigint
+--   HOLD_NOT_FOUND, HOLD_NOT_ACTIVE, CAPTURE_EXCEEDS_HOLD
 --   INSUFFICIENT_FUNDS   less than the account's limit would be available
 --
--- Order of locks: lane, payment keys, balances by account; when it is careful, balances come before keys. Sessions queue
--- up then; only two that bring the same key and are careful can meet crosswise, and one of them is told to come again.
+-- Orders that fit their accounts all together are taken as they are. When something does not fit, they are taken one
+-- after the other: each must fit after those before it.
+--
+-- Order of locks: lane, payment keys, balances by account, each sorted; when it is careful, balances come before keys.
+-- Sessions queue up then; only two that bring the same key, one of them careful, can meet crosswise, and one of them is
+-- told to come again.
 
 CREATE FUNCTION ledger.post(
     p_kind text, p_correlation_id text,
@@ -130,7 +134,8 @@ BEGIN
                    WITH ORDINALITY
                    AS o (transaction_id, payment_id, sequence_id, payment_key, fingerprint,
                          description, occurred_at, leg_count, no)
-             WHERE v_ok[o.no];
+             WHERE v_ok[o.no]
+             ORDER BY o.payment_key COLLATE "C";
             INSERT INTO ledger.entries (batch_id, position, leg_no, account_no, currency_no, amount_minor)
             SELECT v_batch_id, CASE WHEN v_position IS NULL THEN l.order_no ELSE v_position[l.order_no] END,
                    l.leg_no, v_accounts.account_no[l.account], a_currency_no[l.account], l.amount_minor

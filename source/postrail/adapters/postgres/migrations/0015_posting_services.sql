@@ -71,7 +71,7 @@ REVOKE ALL ON FUNCTION ledger.close_sequences FROM PUBLIC;
 --
 -- Arrays run in parallel, one element an account. `p_sharded` null takes what is usual for the type;
 -- `p_opening_minor` is credit positive; null or 0 posts nothing. An account that exists is left as it is, and so is an
--- opening balance that was posted.
+-- opening balance that was posted. An account that opens frozen or closed takes its opening balance before.
 CREATE FUNCTION ledger.open_accounts(
     p_account_id text[], p_type text[], p_currency text[], p_status text[], p_name text[],
     p_sharded boolean[], p_overdraft_limit_minor bigint[],
@@ -83,19 +83,22 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
 #variable_conflict use_column
 DECLARE
     v_differing text;
-    v_accounts_opened bigint;
+    v_opened text[];
     v_new integer[];
     v_batch_id bigint;
 BEGIN
-    INSERT INTO ledger.accounts (account_id, type, currency, status, name, opened_at, sharded, overdraft_limit_minor)
-    SELECT a.account_id, a.type, a.currency, a.status, a.name, p_opened_at, coalesce(a.sharded, t.hot),
-           a.overdraft_limit_minor
-      FROM unnest(p_account_id, p_type, p_currency, p_status, p_name, p_sharded, p_overdraft_limit_minor)
-           AS a (account_id, type, currency, status, name, sharded, overdraft_limit_minor)
-      LEFT JOIN ledger.account_types AS t ON t.type = a.type
-     ORDER BY a.account_id COLLATE "C"
-        ON CONFLICT (account_id) DO NOTHING;
-    GET DIAGNOSTICS v_accounts_opened = ROW_COUNT;
+    WITH opened AS (
+        INSERT INTO ledger.accounts (account_id, type, currency, status, name, opened_at, sharded, overdraft_limit_minor)
+        SELECT a.account_id, a.type, a.currency, 'open', a.name, p_opened_at, coalesce(a.sharded, t.hot),
+               a.overdraft_limit_minor
+          FROM unnest(p_account_id, p_type, p_currency, p_status, p_name, p_sharded, p_overdraft_limit_minor)
+               AS a (account_id, type, currency, status, name, sharded, overdraft_limit_minor)
+          LEFT JOIN ledger.account_types AS t ON t.type = a.type
+         ORDER BY a.account_id COLLATE "C"
+            ON CONFLICT (account_id) DO NOTHING
+        RETURNING account_id
+    )
+    SELECT coalesce(array_agg(account_id), '{}') INTO v_opened FROM opened;
 
     SELECT a.account_id INTO v_differing
       FROM unnest(p_account_id, p_type, p_currency) AS a (account_id, type, currency)
@@ -109,11 +112,8 @@ BEGIN
             MESSAGE = 'account ' || v_differing || ' exists with another type or currency';
     END IF;
 
-    -- The equity accounts are hot and need no lock; the lock of an account keeps its opening from coming twice.
-    PERFORM FROM ledger.balances AS b
-       JOIN ledger.accounts AS a ON a.account_no = b.account_no
-      WHERE a.account_id = ANY (p_account_id) AND NOT a.sharded
-      ORDER BY b.account_no FOR UPDATE OF b;
+    -- The lock of an account keeps its opening from coming twice. Its balance stays free for whoever posts.
+    PERFORM FROM ledger.accounts WHERE account_id = ANY (p_account_id) ORDER BY account_id FOR NO KEY UPDATE;
 
     SELECT array_agg(a.no ORDER BY a.no) INTO v_new
       FROM unnest(p_account_id, p_opening_minor) WITH ORDINALITY AS a (account_id, opening_minor, no)
@@ -136,7 +136,12 @@ BEGIN
           JOIN ledger.currencies AS c ON c.currency = p_currency[n.no];
     END IF;
 
-    RETURN QUERY SELECT v_accounts_opened, coalesce(cardinality(v_new), 0)::bigint;
+    UPDATE ledger.accounts AS have
+       SET status = a.status
+      FROM unnest(p_account_id, p_status) AS a (account_id, status)
+     WHERE have.account_id = a.account_id AND a.account_id = ANY (v_opened) AND a.status <> 'open';
+
+    RETURN QUERY SELECT cardinality(v_opened)::bigint, coalesce(cardinality(v_new), 0)::bigint;
 END;
 $$;
 
