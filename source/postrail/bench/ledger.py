@@ -130,7 +130,9 @@ def _hot(number: int) -> str:
 def _run_ledger(server: ScratchServer, payments: int, writers: int, number: int) -> LedgerRun:
     dsn = server.create_database(_DATABASE, template=_TEMPLATE)
     started_from = server.wal_bytes()
-    spans = _in_processes(_write_ledger, [(dsn, count, _SEED + 100 * number + w) for w, count in _shares(payments, writers)])
+    spans = _in_processes(
+        _write_ledger, [(dsn, count, _SEED + 100 * number + w) for w, count in _shares(payments, writers)]
+    )
     wal_bytes = server.wal_bytes() - started_from
     rows = _check_books(dsn, payments)
     seconds = max(end for _, end, _ in spans) - min(start for start, _, _ in spans)
@@ -161,7 +163,7 @@ def _write_ledger(dsn: str, count: int, seed: int, ready: Barrier) -> tuple[floa
 
 
 def _orders(count: int, seed: int) -> Iterator[PostingOrder]:
-    rng = random.Random(seed)  # noqa: S311 (sample data)
+    rng = random.Random(seed)
     now = datetime.now(UTC)
     now_ms, now_us = int(now.timestamp() * 1000), int(now.timestamp() * 1_000_000)
     for number in range(count):
@@ -232,9 +234,7 @@ def _write_baseline(dsn: str, count: int, seed: int, ready: Barrier) -> tuple[fl
     return asyncio.run(_write_one_by_one(dsn, list(_orders(count, seed)), ready))
 
 
-async def _write_one_by_one(
-    dsn: str, orders: Sequence[PostingOrder], ready: Barrier
-) -> tuple[float, float, float]:
+async def _write_one_by_one(dsn: str, orders: Sequence[PostingOrder], ready: Barrier) -> tuple[float, float, float]:
     connection = await asyncpg.connect(dsn)
     try:
         ready.wait()

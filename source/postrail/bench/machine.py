@@ -11,10 +11,15 @@ _PACKAGES: Final = ("pydantic", "pydantic-core", "orjson", "common-expression-la
 
 
 def describe_machine() -> dict[str, object]:
-    """Processor, cores this process may use, system, Python and the packages that decide the speed; JSON-able."""
+    """Processor, cores this process may use, how busy they were, system, Python and the packages that decide the speed.
+
+    JSON-able. `load_average` is the mean number of runnable processes in the last minute: above the number of cores,
+    times include waiting.
+    """
     return {
         "cpu": _cpu_model(),
         "cores": _usable_cores(),
+        "load_average": _load_average(),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
@@ -29,6 +34,10 @@ def _cpu_model() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
+
+
+def _load_average() -> float | None:
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _usable_cores() -> int:

@@ -1,9 +1,11 @@
 """`postrail bench`: measure speed on this machine, as a table or as JSON."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from postrail.bench.ledger import measure_ledger
+from postrail.bench.pipeline import measure_pipeline
 from postrail.bench.stages import measure_stages
 from postrail.cli import console
 from postrail.settings import Settings
@@ -41,4 +43,86 @@ def stages(
     ends = ", ".join(f"{number} {end}" for end, number in report.ends.items())
     console.out().print(f"\n{report.count} payments a run ({ends}), median of {report.runs} runs.")
     machine = report.machine
-    console.out().print(f"{machine['cpu']}, {machine['cores']} cores, {machine['python']}, {machine['system']}.")
+    console.out().print(
+        f"{machine['cpu']}, {machine['cores']} cores, load average {machine['load_average']}, {machine['python']}, "
+        f"{machine['system']}."
+    )
+
+
+@app.command()
+def ledger(
+    payments: Annotated[int, typer.Option(min=1_000, help="Payments in each run.")] = 200_000,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Runs of each way; medians are shown.")] = 3,
+    writers: Annotated[int, typer.Option(min=1, max=16, help="Processes that post at once.")] = 2,
+    baseline_payments: Annotated[
+        int, typer.Option(min=100, help="Payments in each run of the one-transaction-a-payment baseline.")
+    ] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Post sequenced two-leg payments into a scratch ledger with durable commits, and compare with the obvious way."""
+    with console.working("Posting into a scratch PostgreSQL"):
+        report = measure_ledger(payments, runs=runs, writers=writers, baseline_payments=baseline_payments)
+    if as_json:
+        console.write_json(report)
+        return
+    out = console.out()
+    out.print(f"Ledger: {report['payments_per_s']:,} payments/s (runs: {_listed(report['runs'])})")
+    out.print(
+        f"One transaction a payment: {report['baseline_payments_per_s']:,} payments/s "
+        f"(runs: {_listed(report['baseline_runs'])}); the ledger is {report['times_baseline']} times as fast"
+    )
+    out.print(
+        f"{report['rows_per_payment']} rows and {report['wal_bytes_per_payment']:,} bytes of WAL a payment, "
+        f"{report['peak_rss_mib']:,} MiB in the writers; batches of {report['batch_size']:,}, {writers} writers, "
+        f"{report['accounts']:,} accounts and {report['hot_accounts']} hot ones"
+    )
+    _print_machine(report)
+
+
+@app.command()
+def pipeline(
+    count: Annotated[int, typer.Option(min=1_000, help="Rows of the file.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Runs of each way; medians are shown.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 2,
+    file_format: Annotated[str, typer.Option("--format", help="csv, jsonl, parquet, or with .gz or .zst.")] = "jsonl",
+    baseline_count: Annotated[
+        int, typer.Option(min=100, help="Rows of the one-transaction-a-payment baseline's file.")
+    ] = 3_000,
+    as_json: AsJson = False,
+) -> None:
+    """Run a sample file from its raw rows into a scratch ledger with durable commits, as `postrail batch run` does."""
+    with console.working("Running a sample file into a scratch PostgreSQL"):
+        report = measure_pipeline(
+            count, runs=runs, workers=workers, file_format=file_format, baseline_count=baseline_count
+        )
+    if as_json:
+        console.write_json(report)
+        return
+    out = console.out()
+    out.print(
+        f"Pipeline: {report['payments_per_s']:,} payments/s, {report['payments']:,} rows in {report['seconds']} s "
+        f"(runs: {_listed(report['runs'])})"
+    )
+    out.print(
+        f"One transaction a payment, one worker: {report['baseline_payments_per_s']:,} payments/s "
+        f"(runs: {_listed(report['baseline_runs'])}); the batch road is {report['times_baseline']} times as fast"
+    )
+    out.print(
+        f"{report['rows_per_payment']} rows and {report['wal_bytes_per_payment']:,} bytes of WAL a payment, "
+        f"{report['peak_rss_mib']:,} MiB in all processes of the command; {report['workers']} workers, "
+        f"{report['file_format']} of {report['file_bytes'] / 1e6:,.0f} MB"
+    )
+    out.print(", ".join(f"{number:,} {end}" for end, number in report["ends"].items()))
+    _print_machine(report)
+
+
+def _listed(rates: list[int]) -> str:
+    return ", ".join(f"{rate:,}" for rate in rates)
+
+
+def _print_machine(report: dict[str, Any]) -> None:
+    machine = report["machine"]
+    console.out().print(
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['python']}, PostgreSQL {report['postgresql']} "
+        f"(fsync and synchronous_commit on), {machine['system']}."
+    )
