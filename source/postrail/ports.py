@@ -3,7 +3,7 @@
 All calls take and return batches: one call per batch, not one per payment.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from postrail.domain.anchor import Anchor
 from postrail.domain.errors import ReasonCode
+from postrail.domain.hold import ExtendHold, Hold, HoldChange, HoldStatus, PlaceHold, ReleaseHold
 from postrail.domain.posting import Posting
 
 if TYPE_CHECKING:
@@ -248,6 +250,74 @@ class Ledger(Protocol):
         ...
 
 
+class HoldOutcome(StrEnum):
+    """What the ledger says of one request about a hold."""
+
+    DONE = "done"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+
+
+class HoldResult(NamedTuple):
+    """The ledger's answer to one request about a hold.
+
+    REPEATED: the same request was done before, and this one changed nothing; `hold_id` is the hold it was done to.
+    `status` and `remaining_minor` tell how the hold stands now, None when there is none; `available_minor` what its
+    account has available after this request, None when the account is not known. `reason` and `detail` are set when
+    it was refused.
+    """
+
+    outcome: HoldOutcome
+    hold_id: str
+    status: HoldStatus | None
+    remaining_minor: int | None
+    available_minor: int | None
+    reason: ReasonCode | None = None
+    detail: str = ""
+
+
+class HoldBook(Protocol):
+    """Money promised and not posted yet. Captures are postings: `PostingOrder.hold_id`.
+
+    Every request has a key of its own: the same key with the same content is done once, with other content it is
+    refused with HOLD_CONFLICT. A refusal leaves no trace, so that a request asked again is judged anew.
+    """
+
+    def place(self, requests: Sequence[PlaceHold]) -> list[HoldResult]:
+        """Place each hold or refuse it alone, one after the other; results align."""
+        ...
+
+    def change(self, requests: Sequence[ExtendHold | ReleaseHold]) -> list[HoldResult]:
+        """Extend or release each hold, or refuse it alone, one after the other; results align."""
+        ...
+
+    def expire(self, now: datetime, *, limit: int) -> list[str]:
+        """End at most `limit` holds that are due, those due longest first, and return their ids.
+
+        Holds of accounts that are busy are left for the next call.
+        """
+        ...
+
+    def find(self, hold_ids: Sequence[str]) -> list[Hold]:
+        """The holds of these ids, in their order; unknown ones are absent."""
+        ...
+
+    def history(self, hold_id: str) -> list[HoldChange]:
+        """What happened to a hold, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalResult:
+    """The ledger's answer to one reversal: `transaction_id` is the reversal that stands, None when none does."""
+
+    original_id: str
+    status: PostStatus
+    transaction_id: str | None
+    reason: ReasonCode | None = None
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
     """One event waiting to be published: its detail type and its JSON."""
@@ -266,6 +336,18 @@ class Outbox(Protocol):
 
     def mark_sent(self, outbox_ids: Sequence[int]) -> None:
         """The bus has taken these."""
+        ...
+
+
+class AnchorStore(Protocol):
+    """Keeps anchors of the ledger's hash chains, out of reach of whoever may write to the database."""
+
+    def keep(self, anchor: Anchor) -> str:
+        """Keep one more, for good; where it lies now. Raises AnchorUnusable."""
+        ...
+
+    def read(self) -> Iterator[Anchor]:
+        """What is kept, oldest first. Raises AnchorUnusable, also when there is nothing."""
         ...
 
 

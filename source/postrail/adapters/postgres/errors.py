@@ -9,6 +9,9 @@ _REASON_BY_CONSTRAINT = {
     "entries_come_whole": ReasonCode.UNBALANCED,
     "transactions_have_entries": ReasonCode.UNBALANCED,
     "accounts_keep_type_and_currency": ReasonCode.CURRENCY_MISMATCH,
+    "available_stays_within_limit": ReasonCode.INSUFFICIENT_FUNDS,
+    "limits_need_one_balance": ReasonCode.HOT_ACCOUNT,
+    "hot_accounts_are_not_held": ReasonCode.HOT_ACCOUNT,
 }
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)

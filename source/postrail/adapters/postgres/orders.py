@@ -1,10 +1,11 @@
 """Posting orders as the parallel arrays that `ledger.post` takes, one call for a batch of any size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from postrail.adapters.postgres.waves import split_into_waves
 from postrail.domain.errors import Permanent, ReasonCode
 from postrail.domain.iso4217 import UnknownCurrency, currency_by_code
 from postrail.domain.posting import Direction, Posting, check_balanced
@@ -12,6 +13,9 @@ from postrail.ports import PostingOrder
 
 BIGINT_MAX = 2**63 - 1
 """Largest amount of one leg, in minor units: what PostgreSQL keeps in eight bytes."""
+
+LEGS_MAX: Final = 62
+"""Most legs of one transaction: the database checks their numbers as the bits of a bigint."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID_AT: Final = 4
@@ -23,18 +27,11 @@ def waves(orders: Sequence[PostingOrder]) -> list[list[int]]:
     keys = {order.posting.payment_key for order in orders}
     sequences = {order.posting.sequence_id for order in orders}
     if len(keys) == len(sequences) == len(orders):
+        # nearly always
         return [list(range(len(orders)))] if orders else []
-    groups: list[list[int]] = []
-    taken: list[set[str]] = []
-    for place, order in enumerate(orders):
-        names = {f"key {order.posting.payment_key}", f"sequence {order.posting.sequence_id}"}
-        last = max((number for number, wave in enumerate(taken) if wave & names), default=-1)
-        if last + 1 == len(groups):
-            groups.append([])
-            taken.append(set())
-        groups[last + 1].append(place)
-        taken[last + 1] |= names
-    return groups
+    return split_into_waves(
+        [(f"key {order.posting.payment_key}", f"sequence {order.posting.sequence_id}") for order in orders]
+    )
 
 
 def posting_columns(
@@ -45,8 +42,8 @@ def posting_columns(
 ) -> list[object]:
     """The arguments of `ledger.post`. `refusals` holds reason and detail by order number, from 1.
 
-    Orders whose legs are wrong in themselves are added to the refusals, with UNBALANCED, INVALID_AMOUNT,
-    AMOUNT_OVERFLOW or UNKNOWN_CURRENCY.
+    Orders that are wrong in themselves are added to the refusals, with UNBALANCED, INVALID_AMOUNT, AMOUNT_OVERFLOW,
+    UNKNOWN_CURRENCY or INVALID_VALUE (ids that the ledger cannot keep, more legs than LEGS_MAX).
     """
     refused = dict(refusals)
     accounts: dict[tuple[str, str], int] = {}
@@ -68,18 +65,20 @@ def posting_columns(
             account.append(accounts.setdefault((leg.account_id, leg.currency), len(accounts) + 1))
             amount_minor.append(-leg.amount_minor if leg.direction is debit else leg.amount_minor)
     postings = [order.posting for order in orders]
+    # A refused order writes nothing, and what is wrong with it must not spoil the call for its neighbours.
+    kept = [None if number in refused else posting for number, posting in enumerate(postings, start=1)]
     held = any(order.hold_id is not None for order in orders)
     return [
         kind,
         correlation_id,
-        [posting.transaction_id[_UUID_AT:] for posting in postings],
-        [posting.payment_id[_UUID_AT:] for posting in postings],
-        [posting.sequence_id[_UUID_AT:] for posting in postings],
+        [posting and posting.transaction_id[_UUID_AT:] for posting in kept],
+        [posting and posting.payment_id[_UUID_AT:] for posting in kept],
+        [posting and posting.sequence_id[_UUID_AT:] for posting in kept],
         [posting.payment_key for posting in postings],
         [posting.fingerprint for posting in postings],
         [posting.description for posting in postings],
         [_EPOCH + timedelta(microseconds=posting.occurred_at_us) for posting in postings],
-        [len(posting.legs) for posting in postings],
+        [posting and len(posting.legs) for posting in kept],
         None,
         [order.hold_id[_UUID_AT:] if order.hold_id else None for order in orders] if held else None,
         [order.final_capture for order in orders] if held else None,
@@ -111,7 +110,7 @@ def _own_refusal(posting: Posting) -> Permanent | None:
             sound = False
         sums[leg.currency] = sums.get(leg.currency, 0) + (amount if leg.direction is Direction.CREDIT else -amount)
     if sound and not any(sums.values()):
-        return _unknown_currency(sums)
+        return _unkeepable(posting, sums)
     try:
         check_balanced(legs)
     except Permanent as refusal:
@@ -119,8 +118,14 @@ def _own_refusal(posting: Posting) -> Permanent | None:
     return Permanent(ReasonCode.AMOUNT_OVERFLOW, "the amount of a leg does not fit the ledger")
 
 
-def _unknown_currency(sums: Mapping[str, int]) -> Permanent | None:
-    for currency in sums:
+def _unkeepable(posting: Posting, currencies: Iterable[str]) -> Permanent | None:
+    """What the ledger has no room for in a posting whose legs are sound: many legs, a foreign id, a lost currency."""
+    if len(posting.legs) > LEGS_MAX:
+        return Permanent(ReasonCode.INVALID_VALUE, f"a posting has at most {LEGS_MAX} legs, not {len(posting.legs)}")
+    if not (posting.payment_id.startswith("pay_") and posting.sequence_id.startswith("seq_")):
+        # Other prefixes would come back from the journal as these.
+        return Permanent(ReasonCode.INVALID_VALUE, f"not pay_ and seq_: {posting.payment_id}, {posting.sequence_id}")
+    for currency in currencies:
         try:
             _currency_no(currency)
         except UnknownCurrency:

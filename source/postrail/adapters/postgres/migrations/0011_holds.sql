@@ -20,7 +20,8 @@ CREATE TABLE ledger.holds (
     placed_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at       timestamptz,
     CHECK (captured_minor::numeric <= amount_minor::numeric + tolerance_minor),
-    CHECK (status = 'active' OR remaining_minor = 0),
+    CHECK (CASE status WHEN 'active' THEN remaining_minor > 0 AND remaining_minor = amount_minor - captured_minor
+                       ELSE remaining_minor = 0 END),
     CHECK ((status = 'active') = (closed_at IS NULL))
 ) WITH (fillfactor = 70);
 
@@ -30,7 +31,8 @@ CREATE INDEX holds_to_expire ON ledger.holds (expires_at) WHERE status = 'active
 
 CREATE INDEX holds_payment_id ON ledger.holds (payment_id);
 
-COMMENT ON COLUMN ledger.holds.amount_minor IS 'what the hold promises in all: as placed, and extended since';
+COMMENT ON COLUMN ledger.holds.amount_minor IS 
+    'what the hold promises in all: as placed, extended since, and less what was released in part';
 COMMENT ON COLUMN ledger.holds.remaining_minor IS 'what it still holds of the account''s money';
 COMMENT ON COLUMN ledger.holds.tolerance_minor IS 'how far captures may go over the amount: tips, fuel';
 
@@ -50,7 +52,7 @@ CREATE TABLE ledger.hold_changes (
 
 CREATE INDEX hold_changes_of_hold ON ledger.hold_changes (hold_id, change_id);
 
-COMMENT ON COLUMN ledger.hold_changes.amount_minor IS 'placed, extended to, captured or let go by this change';
+COMMENT ON COLUMN ledger.hold_changes.amount_minor IS 'placed, added, captured or let go by this change';
 COMMENT ON COLUMN ledger.hold_changes.held_minor IS 'what this change did to the held balance, signed';
 
 CREATE TRIGGER hold_changes_are_append_only
@@ -68,9 +70,12 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'restrict_violation', MESSAGE = 'hold ' || old.hold_id || ' is ' || old.status || ' and stays so';
     END IF;
-    IF (new.hold_id, new.account_no, new.kind) IS DISTINCT FROM (old.hold_id, old.account_no, old.kind) THEN
+    IF (new.hold_id, new.account_no, new.kind, new.tolerance_minor, new.payment_id, new.occurred_at, new.placed_at)
+       IS DISTINCT FROM
+       (old.hold_id, old.account_no, old.kind, old.tolerance_minor, old.payment_id, old.occurred_at, old.placed_at) THEN
         RAISE EXCEPTION USING
-            ERRCODE = 'restrict_violation', MESSAGE = 'hold ' || old.hold_id || ' keeps its id, account and kind';
+            ERRCODE = 'restrict_violation',
+            MESSAGE = 'hold ' || old.hold_id || ' keeps its id, account, kind, tolerance, payment and times';
     END IF;
     RETURN new;
 END;

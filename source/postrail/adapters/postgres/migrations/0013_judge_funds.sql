@@ -90,8 +90,9 @@ DECLARE
     v_capture numeric;
     v_allowed numeric;
 BEGIN
-    -- The account's balance is locked before its holds, here as everywhere.
-    SELECT * INTO v_hold FROM ledger.holds WHERE hold_id = p_hold_id FOR UPDATE;
+    -- Read without a lock: nobody changes a hold without the lock of its account's balance, which is ours when the
+    -- posting debits the account. When it does not, what the hold says does not matter.
+    SELECT * INTO v_hold FROM ledger.holds WHERE hold_id = p_hold_id;
     SELECT min(l.account), -sum(l.amount_minor) INTO account, v_capture
       FROM unnest(l_account, l_amount_minor) AS l (account, amount_minor)
      WHERE p_account_no[l.account] = v_hold.account_no;
