@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Final
@@ -20,6 +21,7 @@ from typing import Final
 from postrail.batch.chunks import Counts, RawChunk
 from postrail.batch.failures import FileUnusable, RunFailed, RunStopped
 from postrail.batch.files import Source, digest, recognise
+from postrail.batch.patience import patiently
 from postrail.batch.routing import cut_into_chunks
 from postrail.batch.rows import Row, RowFile, open_rows
 from postrail.batch.store import Run, RunStore
@@ -106,8 +108,9 @@ def run_batch(plan: RunPlan) -> RunReport:
     except BaseException:
         crew.stop()
         raise
-    counts = plan.store.totals(run.run_id)
-    plan.store.finish_run(run.run_id, counts.lines)
+    # The connection lay idle while the workers worked, and may have been cut without a word.
+    counts = patiently(partial(plan.store.totals, run.run_id), plan.patience_seconds)
+    patiently(partial(plan.store.finish_run, run.run_id, counts.lines), plan.patience_seconds)
     before = crew.progress.before
     return RunReport(
         run=run,
@@ -136,7 +139,7 @@ def _wanted(plan: RunPlan) -> Run:
 
 def _what_stays(plan: RunPlan, run: Run) -> str:
     try:
-        lines = plan.store.totals(run.run_id).lines
+        lines = patiently(partial(plan.store.totals, run.run_id), _LOOK_SECONDS).lines
     except Exception:  # noqa: BLE001 - the ledger may be why the run ended; the sentence must come all the same
         return "What was committed stays; the same command goes on from there."
     return f"{lines:,} rows are committed and stay; the same command goes on from there."

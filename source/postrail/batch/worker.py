@@ -6,26 +6,25 @@ rebuilds its memory from those without posting. It ends when its parent says so,
 
 import gc
 import queue
-import random
 import resource
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from postrail.batch.chunks import Counts, RawChunk
+from postrail.batch.patience import patiently
 from postrail.batch.prepared import PreparedChunk
 from postrail.batch.road import Road
 from postrail.batch.store import ChunkStore
-from postrail.domain.errors import PostrailError, Retryable
+from postrail.domain.errors import PostrailError
 from postrail.ports import Announcement
 
-_PAUSE_SECONDS: Final = (0.05, 2.0)
 _LOOK_SECONDS: Final = 0.2
 _ALLOCATIONS_PER_COLLECTION: Final = 200_000
 
@@ -115,11 +114,12 @@ class _Worker:
     def run(self) -> None:
         """Rebuild, prepare, hand over."""
         looking = self._open_store()
-        done = looking.done_chunks(self._task.run_id, self._task.partition)
+        patience = self._task.patience_seconds
+        done = patiently(partial(looking.done_chunks, self._task.run_id, self._task.partition), patience)
         gc.collect()
         gc.freeze()
         gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-        poster = _Poster(self._open_store, self._connection, self._task.patience_seconds)
+        poster = _Poster(self._open_store, self._connection, patience)
         poster.start()
         try:
             while (raw := self._connection.recv()) is not None:
@@ -134,7 +134,7 @@ class _Worker:
         self._connection.send(Finished(peak_rss_bytes()))
 
     def _remember(self, raw: RawChunk, looking: ChunkStore) -> None:
-        done = looking.read_done(self._road.key_of(raw))
+        done = patiently(partial(looking.read_done, self._road.key_of(raw)), self._task.patience_seconds)
         self._road.remember(raw, done)
         self._connection.send(Committed(done.counts, before=True))
 
@@ -177,7 +177,7 @@ class _Poster(threading.Thread):
         try:
             while (chunk := self._waiting.get()) is not None:
                 chunk.pack()
-                counts = self._commit(store, chunk)
+                counts = patiently(partial(_commit_once, store, chunk), self._patience_seconds)
                 # A parent that is gone does not undo a commit.
                 with suppress(OSError):
                     self._connection.send(Committed(counts, before=False))
@@ -185,19 +185,6 @@ class _Poster(threading.Thread):
             self._failure = error
         finally:
             store.close()
-
-    def _commit(self, store: ChunkStore, chunk: PreparedChunk) -> Counts:
-        """One transaction; tried again while the ledger cannot be reached, for as long as patience lasts."""
-        give_up_at = time.monotonic() + self._patience_seconds
-        pause, longest = _PAUSE_SECONDS
-        while True:
-            try:
-                return _commit_once(store, chunk)
-            except Retryable:
-                if time.monotonic() >= give_up_at:
-                    raise
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, longest)
 
 
 def _commit_once(store: ChunkStore, chunk: PreparedChunk) -> Counts:

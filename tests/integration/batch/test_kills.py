@@ -26,7 +26,9 @@ COUNT_KEYS = ("lines", "posted", "duplicates", "conflicts", "rejected", "referre
 
 def children_of(pid: int) -> list[int]:
     """Pids of the processes that `pid` has started and that run Python code of ours."""
-    listed = subprocess.run(["ps", "-axo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-axww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     return [int(row[0]) for row in rows if int(row[1]) == pid and "spawn_main" in row[-1]]
 
