@@ -173,12 +173,9 @@ def build_record_outcome(settings: Settings) -> "Handles":
 def build_relay_outbox(settings: Settings) -> "Handles":
     """The outbox's second chance."""
     from postrail.adapters.aws.ledger_functions import OutboxRelay
-    from postrail.adapters.postgres.outbox import PostgresOutbox
 
-    database = _ledger_database(settings, "relay_outbox")
     return OutboxRelay(
-        outbox=PostgresOutbox(database),
-        sender=_outbox_sender(settings, database),
+        sender=_outbox_sender(settings, _ledger_database(settings, "relay_outbox")),
         telemetry=_telemetry(settings, "relay_outbox"),
     )
 

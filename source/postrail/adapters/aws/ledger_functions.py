@@ -1,5 +1,6 @@
 """The functions that stand on the ledger: posting, the audit trail, the outbox relay, the watch, the migration."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -10,8 +11,9 @@ from postrail.domain.errors import Retryable
 from postrail.ports import Clock, EventBus, IdSource, Ledger, Outbox, OutboxRow, OutcomeLog, PostingInputFormat
 from postrail.stages.post import post
 
-_RELAY_ROWS: Final = 100
-_RELAY_ROUNDS_MAX: Final = 100
+_RELAY_EVENTS: Final = 500
+_RELAY_SECONDS_MAX: Final = 40.0
+"""The function has 50 seconds, and the schedule comes again every minute."""
 _WATCH_ROWS: Final = 100
 _WATCH_ROUNDS_MAX: Final = 20
 
@@ -35,7 +37,7 @@ class OverdueSequences(Protocol):
 
 
 class OutboxSender:
-    """Carries outbox rows to the bus and marks those that it took."""
+    """Carries outbox rows to the bus and marks those that it took. Claims and marks on one outbox."""
 
     def __init__(self, *, outbox: Outbox, bus: EventBus) -> None:
         self._outbox = outbox
@@ -44,14 +46,21 @@ class OutboxSender:
     def send(self, rows: Sequence[OutboxRow]) -> int:
         """Publish the rows; returns how many the bus took. Raises Retryable when they could not be marked.
 
-        A row that was taken and not marked leaves again later, as the same event with the same id.
+        What was taken and not marked leaves again later, as the same event with the same id.
         """
         if not rows:
             return 0
-        refused = set(self._bus.publish_raw([(row.detail_type, row.detail) for row in rows]))
-        sent = [row.outbox_id for index, row in enumerate(rows) if index not in refused]
-        self._outbox.mark_sent(sent)
-        return len(sent)
+        refused = self._bus.publish_raw([(row.detail_type, row.detail) for row in rows])
+        # Several events may share a row: it is done when the bus has taken all of them.
+        left = {rows[index].outbox_id for index in refused}
+        sent = dict.fromkeys(row.outbox_id for row in rows if row.outbox_id not in left)
+        self._outbox.mark_sent(list(sent))
+        return len(rows) - len(refused)
+
+    def send_unsent(self, limit: int) -> tuple[int, int]:
+        """Claim up to `limit` unsent events and send them; how many were claimed, and how many the bus took."""
+        rows = self._outbox.claim_unsent(limit)
+        return len(rows), self.send(rows)
 
 
 class PostingStage:
@@ -103,20 +112,22 @@ class OutcomeStage:
 class OutboxRelay:
     """Publishes what was committed and has not left: the second chance after every crash and every refusal."""
 
-    def __init__(self, *, outbox: Outbox, sender: OutboxSender, telemetry: Telemetry) -> None:
-        self._outbox = outbox
+    def __init__(
+        self, *, sender: OutboxSender, telemetry: Telemetry, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sender = sender
         self._telemetry = telemetry
+        self._seconds = seconds
 
     def handle(self, event: Any) -> dict[str, int]:  # noqa: ARG002 - a schedule says nothing
-        """Send rounds of rows until none is left or the bus refuses some; {"sent": n, "left": n}."""
+        """Send rounds of events until none is left, the bus refuses some, or it is time; {"sent": n, "left": n}."""
         sent = left = 0
-        for _ in range(_RELAY_ROUNDS_MAX):
-            rows = self._outbox.claim_unsent(_RELAY_ROWS)
-            taken = self._sender.send(rows)
+        end_at = self._seconds() + _RELAY_SECONDS_MAX
+        while not left and self._seconds() < end_at:
+            claimed, taken = self._sender.send_unsent(_RELAY_EVENTS)
             sent += taken
-            left += len(rows) - taken
-            if left or len(rows) < _RELAY_ROWS:
+            left += claimed - taken
+            if claimed < _RELAY_EVENTS:
                 break
         self._telemetry.batch(received=sent + left, published=sent, refused=0, failed=left, payment_ids=())
         return {"sent": sent, "left": left}

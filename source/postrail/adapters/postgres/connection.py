@@ -5,6 +5,7 @@ Lambda invocation to the next. The face is for one thread; threads take a `Datab
 """
 
 import asyncio
+import copy
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -68,6 +69,12 @@ class Database:
     def of(cls, database: "Database | str | Callable[[], str]") -> "Database":
         """The database itself, or a new one for a DSN: adapters take either, and may share one."""
         return database if isinstance(database, Database) else cls(database)
+
+    def another(self) -> "Database":
+        """A connection of its own to the same place, for another thread."""
+        other = copy.copy(self)
+        vars(other).update(_runner=None, _connection=None, _in_transaction=False)
+        return other
 
     def fetch(self, sql: str, *arguments: object, seconds_max: float | None = None) -> list[asyncpg.Record]:
         """Run one statement and return its rows. Raises Retryable or Permanent.
