@@ -19,7 +19,6 @@ locals {
   image = coalesce(var.settings.image, "${aws_ecr_repository.this.repository_url}:${var.settings.image_tag}")
 
   environment = merge(var.ledger.environment, {
-    POSTRAIL_STAGE                = "batch"
     POSTRAIL_REFERENCE_TABLE      = var.reference_table.name
     POSTRAIL_POSTING_INPUT_FORMAT = var.posting_input_format
     POSTRAIL_LOG_LEVEL            = var.platform.log_level
