@@ -33,7 +33,7 @@ def assert_ledger_balanced(cloud: Cloud) -> None:
     """The ledger verifies, and each currency's entries sum to zero by plain SQL."""
     verified = cloud.postrail("ledger", "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    sums = cloud.sql("SELECT currency, sum(amount_minor) FROM ledger.entries GROUP BY currency")
+    sums = cloud.sql("SELECT currency, sum(amount_minor) FROM ledger.journal_entries GROUP BY currency")
     assert sums, "the ledger has entries"
     assert all(total == 0 for _, total in sums), sums
 
@@ -56,12 +56,12 @@ def test_a_thousand_payments_with_duplicates_are_posted_once_each(cloud: Cloud) 
     assert report["rejected"] > 0, report
     assert_all_accounted_for(report)
     twice = cloud.sql(
-        "SELECT payment_key, count(*) FROM ledger.journal_transactions GROUP BY payment_key HAVING count(*) > 1"
+        "SELECT payment_key, count(*) FROM ledger.journal GROUP BY payment_key HAVING count(*) > 1"
     )
     assert twice == []
     run = report["run_id"]
     posted = cloud.sql(
-        "SELECT count(*) FROM ledger.journal_transactions t JOIN ledger.posting_sequences s USING (sequence_id)"
+        "SELECT count(*) FROM ledger.journal t JOIN ledger.posting_sequences s USING (sequence_id)"
         " WHERE s.correlation_id = %s",
         run,
     )

@@ -207,7 +207,7 @@ def test_the_road_twice_posts_once(with_ledger: Graph, postgres_dsn: str) -> Non
 
 def transactions(dsn: str) -> int:
     with Database(dsn) as database:
-        return int(database.fetch("SELECT count(*) FROM ledger.journal_transactions")[0][0])
+        return int(database.fetch("SELECT count(*) FROM ledger.journal")[0][0])
 
 
 def test_an_unknown_card_is_rejected_and_recorded_once(with_ledger: Graph, postgres_dsn: str) -> None:

@@ -65,7 +65,9 @@ def test_a_tampered_balance_is_named_and_the_exit_code_is_1(command, postgres_su
     with psycopg.connect(postgres_superuser_dsn) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute(
-            "UPDATE ledger.balances SET total_minor = total_minor + 1 WHERE account_id = %s", (ACCOUNT_ID,)
+            "UPDATE ledger.balances SET total_minor = total_minor + 1"
+            " WHERE account_no = (SELECT account_no FROM ledger.accounts WHERE account_id = %s)",
+            (ACCOUNT_ID,),
         )
     code, _, err = command("ledger", "verify")
     assert code == 1

@@ -1,9 +1,12 @@
 """Parts, orders and accounts for ledger tests: small and plain, so that a test shows the money it moves."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import psycopg
+import pytest
 from tests.builders.payments import make_approved, make_authorization
 
 from postrail.adapters.postgres.accounts import PostgresAccounts
@@ -153,9 +156,29 @@ def run_engine(ledger: PostgresLedger, parts: Sequence[Part]) -> PostReport:
 
 
 def balance(database: Database, account_id: str) -> int:
-    """The balance in minor units."""
+    """The total balance in minor units: of a hot account, of all its shards."""
     (row,) = PostgresAccounts(database).read_balances([account_id])
     return row.total_minor
+
+
+LOCK_BALANCE = (
+    "SELECT FROM ledger.balances AS b JOIN ledger.accounts AS a ON a.account_no = b.account_no"
+    " WHERE a.account_id = $1 ORDER BY b.shard FOR UPDATE OF b"
+)
+"""Takes the lock of an account, as a posting to it or a change of its status does."""
+
+
+def await_waiting_session(dsn: str) -> None:
+    """Return when a session of this database waits for a lock; fail when none comes to wait."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for _ in range(500):
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+            if row is not None and row[0]:
+                return
+            time.sleep(0.01)
+    pytest.fail("the other session did not come to wait")
 
 
 def count(database: Database, table: str, condition: str = "true") -> int:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -13,8 +12,10 @@ import psycopg
 import pytest
 from tests.integration.ledger.support import (
     ADA,
+    LOCK_BALANCE,
     SETTLEMENT,
     account,
+    await_waiting_session,
     balance,
     count,
     make_order,
@@ -80,7 +81,7 @@ def test_kill_9_in_the_middle_of_a_session_leaves_nothing_and_the_retry_posts_on
     child.stdout.close()
     parts = make_parts([(ADA, SETTLEMENT, 500)], payment=payment)
     assert len(run_engine(ledger, parts).posted) == 1
-    assert count(database, "ledger.journal_transactions", "kind = 'payment'") == 1
+    assert count(database, "ledger.journal", "kind = 'payment'") == 1
     assert count(database, "ledger.outbox") == 1
     assert balance(database, ADA) == 99_500
     assert verify(database).clean
@@ -140,7 +141,7 @@ def test_an_error_that_was_swallowed_inside_a_session_does_not_pass_for_a_commit
 
 def test_waiting_too_long_for_a_lock_is_retryable(postgres_dsn: str, database: Database) -> None:
     with Database(postgres_dsn, lock_seconds_max=0.1) as impatient, database.transaction():
-        database.fetch("SELECT FROM ledger.balances WHERE account_id = $1 FOR UPDATE", ADA)
+        database.fetch(LOCK_BALANCE, ADA)
         with pytest.raises(Retryable, match="55P03"):
             post_orders(PostgresLedger(impatient), make_order())
 
@@ -151,7 +152,7 @@ def test_a_session_that_stalls_frees_its_locks(postgres_dsn: str, ledger: Postgr
 
         def stall() -> None:
             with stalled.transaction():
-                stalled.fetch("SELECT FROM ledger.balances WHERE account_id = $1 FOR UPDATE", SETTLEMENT)
+                stalled.fetch(LOCK_BALANCE, SETTLEMENT)
                 assert post_orders(ledger, make_order())[0].status is PostStatus.POSTED
 
         with pytest.raises(Retryable):
@@ -212,23 +213,11 @@ def test_a_key_that_another_session_is_just_posting_is_waited_for_and_refused(
         with ledger.session() as session:
             session.post([make_order(key="key:raced", fingerprint="a" * 32)])
             late = thread.submit(post_orders, PostgresLedger(other), elsewhere, neighbour)
-            _await_waiting_session(postgres_dsn)
+            await_waiting_session(postgres_dsn)
         results = late.result(timeout=30)
     assert [result.reason for result in results] == [reason, None]
     assert balance(database, specs[0].account_id) == 4
     assert verify(database).clean
-
-
-def _await_waiting_session(dsn: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for _ in range(500):
-            row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ).fetchone()
-            if row is not None and row[0]:
-                return
-            time.sleep(0.01)
-    pytest.fail("the other session did not come to wait")
 
 
 def test_threads_that_post_overlapping_accounts_in_any_order_do_not_deadlock(
@@ -274,5 +263,5 @@ def test_threads_that_post_the_same_payments_post_each_once(postgres_dsn: str, d
 
     with ThreadPoolExecutor(4) as threads:
         assert sum(threads.map(post_all, range(4))) == len(keys)
-    assert count(database, "ledger.journal_transactions", "payment_key LIKE 'key:contended-%'") == len(keys)
+    assert count(database, "ledger.journal", "payment_key LIKE 'key:contended-%'") == len(keys)
     assert verify(database).clean

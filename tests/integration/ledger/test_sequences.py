@@ -46,7 +46,7 @@ def test_parts_that_come_again_post_nothing(database: Database, ledger: Postgres
     for part in parts:
         again = run_engine(ledger, [part])
         assert (again.posted, again.refused, again.events) == ((), (), ())
-    assert count(database, "ledger.journal_transactions", "kind = 'payment'") == 1
+    assert count(database, "ledger.journal", "kind = 'payment'") == 1
     assert count(database, "ledger.posting_parts") == 3
 
 
@@ -171,6 +171,6 @@ def test_many_sessions_with_shuffled_repeated_parts_post_each_payment_once(
         posted = sum(threads.map(deliver, range(4)))
     posted += len(run_engine(PostgresLedger(database), [part for parts in payments for part in parts]).posted)
     assert posted == 12
-    assert count(database, "ledger.journal_transactions", "kind = 'payment'") == 12
+    assert count(database, "ledger.journal", "kind = 'payment'") == 12
     assert balance(database, ADA) == 100_000 - 12 * 1_034
     assert verify(database).clean

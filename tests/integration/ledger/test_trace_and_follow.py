@@ -36,7 +36,7 @@ def _outcome(
     payment: str, detail_type: str = "PaymentRejected", correlation_id: str = "run-of-a-test"
 ) -> RecordedOutcome:
     return RecordedOutcome(
-        payment, correlation_id, detail_type, IDS.new_id("evt"), CLOCK.now(), "UNKNOWN_ACCOUNT", json.dumps({"data": 1})
+        payment, correlation_id, detail_type, IDS.new_id("evt"), CLOCK.now(), "UNKNOWN_ACCOUNT", json.dumps({"data": {"stage": "enrich"}})
     )
 
 
@@ -92,7 +92,7 @@ def test_a_payment_that_ended_elsewhere_is_traced_by_its_outcome(database: Datab
     PostgresOutcomes(database).record([_outcome(payment)])
     found = trace(database, payment)
     assert found is not None
-    assert (found.outcomes[0].detail_type, found.outcomes[0].event) == ("PaymentRejected", {"data": 1})
+    assert (found.outcomes[0].detail_type, found.outcomes[0].event) == ("PaymentRejected", {"data": {"stage": "enrich"}})
 
 
 def test_an_unknown_payment_has_no_trace(postgres_dsn: str) -> None:
