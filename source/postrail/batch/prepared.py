@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -19,6 +19,7 @@ _PARKED_BY_LEDGER: Final = {
     ReasonCode.ALREADY_POSTED: ReasonCode.DUPLICATE,
     ReasonCode.POSTING_CONFLICT: ReasonCode.CONFLICT,
 }
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOW_BITS: Final = (1 << 62) - 1
 
 
@@ -37,7 +38,6 @@ class PreparedChunk:
     documents: list[bytes]
     orders: list[PostingOrder] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    authorizations: list[Authorization] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
     outcomes: list[RecordedOutcome] = field(default_factory=list)
     packed: tuple[bytes, int] | None = None
@@ -61,7 +61,7 @@ class PreparedChunk:
         row = RefusedRow(self.lines[place], authorization.payment_id, outcome, reason_code, reason, stage)
         self.refused.append(row)
         self.documents[place] = refused_document(row, authorization=self.text(place), **more)
-        self.outcomes.append(self._outcome(row, authorization, more))
+        self.outcomes.append(self._outcome(row, authorization.authorized_at, more))
 
     def text(self, place: int) -> orjson.Fragment | None:
         """The authorization of a row as it came in."""
@@ -75,11 +75,13 @@ class PreparedChunk:
         """
         refused, outcomes = list(self.refused), list(self.outcomes)
         amended: dict[int, bytes] = {}
-        for place, authorization, result in zip(self.places, self.authorizations, results, strict=True):
+        for place, order, result in zip(self.places, self.orders, results, strict=True):
             if result.status is not PostStatus.POSTED:
-                row = _refused_by_ledger(self.lines[place], authorization.payment_id, result)
+                posting = order.posting
+                row = _refused_by_ledger(self.lines[place], posting.payment_id, result)
                 refused.append(row)
-                outcomes.append(self._outcome(row, authorization, {}))
+                authorized_at = _EPOCH + timedelta(microseconds=posting.occurred_at_us)
+                outcomes.append(self._outcome(row, authorized_at, {}))
                 amended[place] = _amend(self.documents[place], row, result)
         refused.sort()
         packed, size = self._packed_with(amended)
@@ -99,12 +101,10 @@ class PreparedChunk:
             return self.packed
         return pack_documents([amended.get(place, document) for place, document in enumerate(self.documents)])
 
-    def _outcome(self, row: RefusedRow, authorization: Authorization, more: dict[str, Any]) -> RecordedOutcome:
+    def _outcome(self, row: RefusedRow, authorized_at: datetime, more: dict[str, Any]) -> RecordedOutcome:
         data = {name: more[name] for name in ("payment_key", "first_payment_id", "first_seen_at") if name in more}
         occurred_at = more.get("decision", {}).get("decided_at", self.prepared_at)
-        return recorded_outcome(
-            self.key, row, occurred_at=occurred_at, authorized_at=authorization.authorized_at, **data
-        )
+        return recorded_outcome(self.key, row, occurred_at=occurred_at, authorized_at=authorized_at, **data)
 
 
 def transaction_ids(unix_ms: int) -> Iterator[str]:

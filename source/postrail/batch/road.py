@@ -4,7 +4,7 @@ The stages are those of the event road. What is left out is what a file makes ne
 and lookups one by one. Nothing is written here: a prepared chunk can be thrown away and made again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,10 @@ _REASON_BY_PARKING: Final = {
     ReasonCode.DUPLICATE: "a row before this one carries the same payment",
     ReasonCode.CONFLICT: "a row before this one carries the payment's key with other content",
 }
+
+# What one stage wrote is still in the processor's cache when the next stage reads it: half the time a row of a thousand
+# at once takes.
+_ROWS_AT_ONCE: Final = 100
 
 RowDecoder = Callable[[bytes], bytes | Permanent]
 """From a row as it stands in the file to the JSON of an authorization."""
@@ -106,27 +110,34 @@ class Road:
 
     def prepare(self, raw: RawChunk) -> PreparedChunk:
         """The chunk, ready for the ledger. Raises Retryable when reference data cannot be reached."""
-        texts, decoded = self._decode(raw.records)
         chunk = PreparedChunk(
             key=self.key_of(raw),
             lines=raw.lines,
-            texts=texts,
+            texts=[None] * len(raw.lines),
             prepared_at=self._tools.clock.now(),
             documents=[b""] * len(raw.lines),
         )
+        ids = transaction_ids(int(chunk.prepared_at.timestamp() * 1000))
+        for start in range(0, len(raw.lines), _ROWS_AT_ONCE):
+            self._prepare_rows(chunk, start, raw.records[start : start + _ROWS_AT_ONCE], ids)
+        return chunk
+
+    def _prepare_rows(self, chunk: PreparedChunk, start: int, records: Sequence[bytes], ids: Iterator[str]) -> None:
+        """Some rows of the chunk, from place `start` on, through all stages."""
+        texts, decoded = self._decode(records)
+        chunk.texts[start : start + len(texts)] = texts
         places: list[int] = []
         candidates: list[Candidate] = []
-        for place, found in enumerate(decoded):
+        for place, (found, record) in enumerate(zip(decoded, records, strict=True), start):
             if isinstance(found, Permanent):
-                _refuse_malformed(chunk, place, found, raw.records[place])
+                _refuse_malformed(chunk, place, found, record)
             else:
                 places.append(place)
                 candidates.append(Candidate(self._run_id, found, ""))
         places, accepted = _deduplicate(chunk, places, candidates, self._tools.store)
         places, enriched = self._enrich(chunk, places, standardise(accepted))
         places, approved = self._apply_rules(chunk, places, enriched)
-        self._order(chunk, places, approved)
-        return chunk
+        self._order(chunk, places, approved, ids)
 
     def _decode(self, records: Sequence[bytes]) -> tuple[list[bytes | None], list[Authorization | Permanent]]:
         """The JSON of each row and what it says; both aligned with the rows."""
@@ -178,11 +189,12 @@ class Road:
                 approved.append(verdict)
         return kept, approved
 
-    def _order(self, chunk: PreparedChunk, places: list[int], payments: list[PaymentApproved]) -> None:
+    def _order(
+        self, chunk: PreparedChunk, places: list[int], payments: list[PaymentApproved], ids: Iterator[str]
+    ) -> None:
         """Orders and documents of the payments that the ledger is to post."""
         input_format = self._tools.input_format
         is_json = input_format.name == "json"
-        ids = transaction_ids(int(chunk.prepared_at.timestamp() * 1000))
         sequences = sequence_postings(payments, products=self._tools.products)
         for place, payment, sequence in zip(places, payments, sequences, strict=True):
             if isinstance(sequence, PaymentRejected):
@@ -192,7 +204,6 @@ class Road:
             posting_input = input_format.build(posting, payment)
             chunk.orders.append(PostingOrder(posting))
             chunk.places.append(place)
-            chunk.authorizations.append(payment.authorization)
             chunk.documents[place] = write_document(
                 {
                     "line": chunk.lines[place],

@@ -20,8 +20,9 @@ class _Hour:
 class VelocityWindow:
     """Fills `ports.VelocityBook` for one partition of one run.
 
-    A card's uses meet in one partition, so the counts follow from the file alone. When more uses than `uses_max` are
-    remembered, whole hours leave, the one that was not touched for the longest time first; the hour in hand stays.
+    A card's uses meet in one partition and are counted one after the other, so the counts follow from the file alone
+    and not from how it is cut. When more uses than `uses_max` are remembered, whole hours leave, the one that was not
+    touched for the longest time first; the hour in hand stays.
     """
 
     def __init__(self, *, uses_max: int) -> None:
@@ -30,14 +31,13 @@ class VelocityWindow:
         self._uses = 0
 
     def observe(self, uses: Sequence[CardUse]) -> list[int]:
-        """Record all uses, then count; results align. A payment that is observed again does not count again."""
-        places = [(self._record(use), use.card_token) for use in uses]
-        counts = [hour.counts[token] for hour, token in places]
+        """Record each use and count up to it; results align. A payment that is observed again does not count again."""
+        counts = [self._record(use) for use in uses]
         while self._uses > self._uses_max and len(self._hours) > 1:
             self._uses -= len(self._hours.pop(next(iter(self._hours))).seen)
         return counts
 
-    def _record(self, use: CardUse) -> _Hour:
+    def _record(self, use: CardUse) -> int:
         number = int(use.at.timestamp()) // _SECONDS_PER_HOUR
         hour = self._hours.pop(number, None) or _Hour()
         self._hours[number] = hour  # touched last, leaves last
@@ -46,7 +46,7 @@ class VelocityWindow:
             hour.seen.add(mark)
             self._uses += 1
             hour.counts[use.card_token] = hour.counts.get(use.card_token, 0) + 1
-        return hour
+        return hour.counts[use.card_token]
 
     def __len__(self) -> int:
         return self._uses

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 import psycopg
 
-from postrail.adapters.memory import MemoryReferenceBook, MemoryVelocityBook
+from postrail.adapters.memory import MemoryReferenceBook
 from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.verify import verify
@@ -24,6 +24,7 @@ from postrail.batch.duplicate_window import DuplicateWindow
 from postrail.batch.files import Compression, Format, format_by_name
 from postrail.batch.generate import write_reference, write_rows
 from postrail.batch.road import StageTools
+from postrail.batch.velocity_window import VelocityWindow
 from postrail.merchants.directory import load_merchants
 from postrail.posting_inputs import posting_input_by_name
 from postrail.products import load_products
@@ -58,7 +59,7 @@ def stage_tools(window: DuplicateWindow | None = None) -> StageTools:
     clock = SystemClock()
     return StageTools(
         store=window or DuplicateWindow(keys_max=1_000_000, clock=clock),
-        velocity=MemoryVelocityBook(),
+        velocity=VelocityWindow(uses_max=1_000_000),
         reference=MemoryReferenceBook({each.card_token: each.details for each in ACCOUNTS}, RATES),
         merchants=load_merchants(CONFIG / "reference"),
         rules=load_rule_set(CONFIG / "rules" / "issuer-default.yaml"),

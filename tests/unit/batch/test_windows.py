@@ -59,12 +59,12 @@ uses_strategy = st.lists(
 
 
 @given(st.lists(uses_strategy, max_size=4))
-def test_counts_are_those_of_a_book_that_forgets_nothing_while_uses_come_one_by_one(
+def test_counts_are_those_of_a_book_that_sees_uses_one_by_one_however_they_are_batched(
     batches: list[list[CardUse]],
 ) -> None:
     window, book = VelocityWindow(uses_max=10_000), MemoryVelocityBook()
     for batch in batches:
-        assert window.observe(batch) == book.observe(batch)
+        assert window.observe(batch) == [book.observe([use])[0] for use in batch]
 
 
 def test_hours_that_lie_behind_leave_and_the_hour_in_hand_stays() -> None:
