@@ -8,13 +8,12 @@ from postrail.adapters.postgres.accounts import Balance, PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.migrate import migrate as migrate_database
 from postrail.adapters.postgres.sequences import PostgresSequences, WaitingSequence
-from postrail.adapters.postgres.verify import CHECKS, VerifyReport
-from postrail.adapters.postgres.verify import verify as verify_ledger
-from postrail.cli import console, ledger_statements
+from postrail.cli import console, ledger_proof, ledger_statements
 from postrail.cli.failures import CommandError
 from postrail.cli.graph import ledger_dsn
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Migrate, verify and read the ledger.")
+ledger_proof.register(app)
 ledger_statements.register(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -33,18 +32,6 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def verify(as_json: AsJson = False) -> None:
-    """Recompute every balance from its entries and name the first difference. Exit code 1 when there is one."""
-    with _database() as database:
-        report = verify_ledger(database)
-    if as_json:
-        console.write_json(verify_document(report))
-    else:
-        _print_report(report)
-    raise typer.Exit(0 if report.clean else 1)
-
-
-@app.command()
 def balances(
     account: Annotated[
         str | None, typer.Argument(help="One account, e.g. settlement:scheme:gbp. Default: all.")
@@ -53,7 +40,7 @@ def balances(
     after: Annotated[str, typer.Option(help="Begin behind this account id.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show balances; credit is positive, so a customer's balance is what the bank owes."""
+    """Show balances: total is posted, held is promised, the rest is available. Credit is positive."""
     with _database() as database:
         found = PostgresAccounts(database).read_balances([account] if account else None, after=after, limit=limit)
     if account and not found:
@@ -62,11 +49,18 @@ def balances(
     if as_json:
         console.write_json({"balances": [_balance_document(balance) for balance in found]})
         return
-    grid = console.table("account", "type", "status", "balance", "", "entries", right=("balance", "entries"))
+    amounts = ("total", "held", "available")
+    grid = console.table("account", "type", "status", *amounts, "", "entries", right=(*amounts, "entries"))
     for balance in found:
-        amount, currency = console.format_minor(balance.total_minor, balance.currency).rsplit(" ", 1)
+        minors = (balance.total_minor, balance.held_minor, balance.available_minor)
+        texts = [console.format_minor(minor, balance.currency).rsplit(" ", 1)[0] for minor in minors]
         grid.add_row(
-            balance.account_id, balance.type.value, balance.status.value, amount, currency, f"{balance.entry_count:,}"
+            balance.account_id,
+            balance.type.value,
+            balance.status.value,
+            *texts,
+            balance.currency,
+            f"{balance.entry_count:,}",
         )
     console.out().print(grid)
     if len(found) == limit:
@@ -96,44 +90,6 @@ def waiting(
     console.out().print(grid)
 
 
-def verify_document(report: VerifyReport) -> dict[str, object]:
-    """The report as one JSON object."""
-    differences = [
-        {"check": each.check, "key": each.key, "detail": each.detail, "count": each.count}
-        for each in report.differences
-    ]
-    return {
-        "clean": report.clean,
-        "accounts": report.accounts,
-        "transactions": report.transactions,
-        "entries": report.entries,
-        "entry_sums_minor": report.entry_sums_minor,
-        "balance_sums_minor": report.balance_sums_minor,
-        "first_difference": differences[0] if differences else None,
-        "differences": differences,
-    }
-
-
-def _print_report(report: VerifyReport) -> None:
-    grid = console.table("currency", "sum of entries", "sum of balances", right=("sum of entries", "sum of balances"))
-    for currency in sorted(report.entry_sums_minor.keys() | report.balance_sums_minor.keys()):
-        sums = (report.entry_sums_minor.get(currency, 0), report.balance_sums_minor.get(currency, 0))
-        grid.add_row(currency, *(console.format_minor(each, currency).rsplit(" ", 1)[0] for each in sums))
-    out = console.out()
-    out.print(grid)
-    out.print(f"\n{report.accounts:,} accounts, {report.transactions:,} transactions, {report.entries:,} entries.")
-    first = report.first_difference
-    if report.clean:
-        out.print(f"The ledger is clean: all {len(CHECKS)} checks hold.")
-    elif first is None:
-        console.err().print("NOT clean: the sums are not zero.")
-    else:
-        console.err().print(
-            f"NOT clean. First difference: {first.check}: {first.key}: {first.detail} ({first.count} like it).",
-            soft_wrap=True,
-        )
-
-
 def _balance_document(balance: Balance) -> dict[str, object]:
     return {
         "account_id": balance.account_id,
@@ -142,6 +98,10 @@ def _balance_document(balance: Balance) -> dict[str, object]:
         "name": balance.name,
         "currency": balance.currency,
         "total_minor": balance.total_minor,
+        "held_minor": balance.held_minor,
+        "locked_minor": balance.locked_minor,
+        "available_minor": balance.available_minor,
+        "overdraft_limit_minor": balance.overdraft_limit_minor,
         "entry_count": balance.entry_count,
         "updated_at": balance.updated_at.isoformat(),
     }

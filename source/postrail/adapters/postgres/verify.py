@@ -116,30 +116,31 @@ def verify(
         # The newest entries may wait for a block range of their own; without it they are found all the same, slower.
         with suppress(Retryable):
             source.fetch(_SQL["summarize"])
+        # Outside the snapshot: an anchor that is taken in the meantime would be newer than it.
+        findings = _look_at_anchors(source, anchors)
         with source.transaction(Isolation.SNAPSHOT):
             _be_patient(source)
-            return _verify(source, anchors, connections, progress or (lambda _done, _total: None))
+            _look_at_everything(source, findings, connections, progress or (lambda _done, _total: None))
+            return _report(source, findings)
     finally:
         if source is not database:
             source.close()
 
 
-def _verify(database: Database, anchors: Iterable[Anchor], connections: int, progress: Progress) -> VerifyReport:
-    tasks = _tasks(database, anchors)
-    findings, steps = _Findings(), _Steps(len(tasks), progress)
-    if connections > 1:
-        snapshot = str(_fetch(database, _SQL["export_snapshot"])[0]["snapshot"])
-        with ThreadPoolExecutor(connections - 1, thread_name_prefix="verify") as threads:
-            helpers = [
-                threads.submit(_help, database.another(), snapshot, tasks, findings, steps)
-                for _ in range(connections - 1)
-            ]
-            _work(database, tasks, findings, steps)
-            for helper in helpers:
-                helper.result()
-    else:
+def _look_at_everything(database: Database, findings: _Findings, connections: int, progress: Progress) -> None:
+    tasks = _tasks(database)
+    steps = _Steps(len(tasks), progress)
+    if connections == 1:
         _work(database, tasks, findings, steps)
-    return _report(database, findings)
+        return
+    snapshot = str(_fetch(database, _SQL["export_snapshot"])[0]["snapshot"])
+    with ThreadPoolExecutor(connections - 1, thread_name_prefix="verify") as threads:
+        helpers = [
+            threads.submit(_help, database.another(), snapshot, tasks, findings, steps) for _ in range(connections - 1)
+        ]
+        _work(database, tasks, findings, steps)
+        for helper in helpers:
+            helper.result()
 
 
 def _report(database: Database, findings: _Findings) -> VerifyReport:
@@ -162,11 +163,10 @@ def _report(database: Database, findings: _Findings) -> VerifyReport:
 # --- the work, and who does it --------------------------------------------------------------------------------------
 
 
-def _tasks(database: Database, anchors: Iterable[Anchor]) -> deque[_Task]:
+def _tasks(database: Database) -> deque[_Task]:
     """All that is to be done. The long statements come first, so that the connections end together."""
     tasks: deque[_Task] = deque(partial(_look_at_all, check, sql) for check, sql in _BOOKS.items())
     tasks += [partial(_look_at_all, check, _CHAIN[check]) for check in _LINKS]
-    tasks.append(partial(_look_at_anchors, anchors))
     tasks += [partial(_look_at_range, first, last) for first, last in _ranges(database)]
     return tasks
 
@@ -257,11 +257,12 @@ def _suspicion(database: Database, batch_id: int) -> str:
     return f"; {rows[0]['key']} was written apart from the rest of its batch" if rows else ""
 
 
-def _look_at_anchors(anchors: Iterable[Anchor], database: Database, findings: _Findings) -> None:
+def _look_at_anchors(database: Database, anchors: Iterable[Anchor]) -> _Findings:
     check = check_anchors(database, anchors)
-    findings.anchors = check.anchors
+    findings = _Findings(anchors=check.anchors)
     if check.wrong:
         findings.add(0, Difference(_ANCHORS, check.first_key, check.first_detail, check.wrong))
+    return findings
 
 
 def _merge(found: Sequence[tuple[int, Difference]]) -> Difference:
