@@ -27,6 +27,8 @@ from postrail.ports import Announcement
 
 _LOOK_SECONDS: Final = 0.2
 _ALLOCATIONS_PER_COLLECTION: Final = 200_000
+# The thread that commits waits for the interpreter after each answer of the ledger, with a transaction open.
+_SWITCH_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class _Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         poster = _Poster(self._open_store, self._connection, patience)
         poster.start()
         try:
