@@ -24,6 +24,7 @@ from postrail.adapters.postgres.outcomes import PostgresOutcomes
 from postrail.adapters.postgres.trace import trace
 from postrail.ports import RecordedOutcome
 
+OUTCOME = {"data": {"stage": "enrich"}}
 TWO = [(ADA, SETTLEMENT, 1_000), (ADA, MARKUP, 30)]
 
 
@@ -36,7 +37,13 @@ def _outcome(
     payment: str, detail_type: str = "PaymentRejected", correlation_id: str = "run-of-a-test"
 ) -> RecordedOutcome:
     return RecordedOutcome(
-        payment, correlation_id, detail_type, IDS.new_id("evt"), CLOCK.now(), "UNKNOWN_ACCOUNT", json.dumps({"data": {"stage": "enrich"}})
+        payment,
+        correlation_id,
+        detail_type,
+        IDS.new_id("evt"),
+        CLOCK.now(),
+        "UNKNOWN_ACCOUNT",
+        json.dumps(OUTCOME),
     )
 
 
@@ -92,7 +99,10 @@ def test_a_payment_that_ended_elsewhere_is_traced_by_its_outcome(database: Datab
     PostgresOutcomes(database).record([_outcome(payment)])
     found = trace(database, payment)
     assert found is not None
-    assert (found.outcomes[0].detail_type, found.outcomes[0].event) == ("PaymentRejected", {"data": {"stage": "enrich"}})
+    assert (found.outcomes[0].detail_type, found.outcomes[0].event) == (
+        "PaymentRejected",
+        OUTCOME,
+    )
 
 
 def test_an_unknown_payment_has_no_trace(postgres_dsn: str) -> None:

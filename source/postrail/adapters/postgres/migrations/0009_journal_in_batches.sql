@@ -68,7 +68,7 @@ CREATE TABLE ledger.entries (
     amount_minor bigint NOT NULL CHECK (amount_minor <> 0),
     position     integer NOT NULL,
     account_no   integer NOT NULL,
-    leg_no       smallint NOT NULL CHECK (leg_no BETWEEN 1 AND 62),
+    leg_no       smallint NOT NULL CONSTRAINT legs_are_numbered CHECK (leg_no BETWEEN 1 AND 62),
     currency_no  smallint NOT NULL
 );
 
@@ -131,6 +131,12 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'restrict_violation',
             MESSAGE = 'account ' || old.account_id || ' keeps its id, type and currency; open another account';
+    END IF;
+    IF new.sharded AND new.overdraft_limit_minor IS NOT NULL THEN
+        -- Said before the shards are asked, each of which would judge by what it knows alone.
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation', CONSTRAINT = 'limits_need_one_balance',
+            MESSAGE = 'account ' || old.account_id || ' is hot and takes no limit: its balance is kept in shards';
     END IF;
     PERFORM FROM ledger.balances WHERE account_no = old.account_no ORDER BY shard FOR UPDATE;
     UPDATE ledger.balances
