@@ -185,7 +185,7 @@ def _orders(count: int, seed: int) -> Iterator[PostingOrder]:
 
 
 def _check_books(dsn: str, payments: int) -> int:
-    """Rows that the run wrote. Raises LedgerCheckFailed unless the books are whole: all there, all zero, all chained."""
+    """Rows that the run wrote. Raises LedgerCheckFailed unless all is there, sums to zero, and is sealed."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         row = connection.execute(
             "SELECT (SELECT count(*) FROM ledger.journal_transactions), (SELECT count(*) FROM ledger.entries),"

@@ -62,6 +62,18 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 
 @contextmanager
+def working(description: str) -> Iterator[None]:
+    """A spinner on standard error while something runs whose length is not known; a line when it is no terminal."""
+    console = err()
+    if console.is_terminal:
+        with console.status(description):
+            yield
+        return
+    console.print(f"{description} ...")
+    yield
+
+
+@contextmanager
 def progress(description: str, total: int) -> Iterator["Meter"]:
     """A progress bar on standard error; on a stream that is no terminal, a line at the start and at the end."""
     console = err()

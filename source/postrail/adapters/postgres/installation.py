@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from postrail.domain.errors import PostrailError
+
 SUPERUSER: Final = "postgres"
 _VERSION_MIN: Final = 15
 _PLACES: Final = (
@@ -29,7 +31,7 @@ _PLACES: Final = (
 )
 
 
-class InstallationError(Exception):
+class InstallationError(PostrailError):
     """No PostgreSQL can be run here; the message says what to do about it."""
 
 

@@ -88,7 +88,7 @@ CREATE TRIGGER holds_stay_closed
 -- Moves the held balances by what a statement changed. A hot account has no shard 0: it cannot be held.
 CREATE FUNCTION ledger.book_held(p_account_no integer[], p_held_minor bigint[], p_locked_minor bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     v_moved bigint;
     v_booked bigint;

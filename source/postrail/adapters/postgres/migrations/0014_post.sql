@@ -82,7 +82,8 @@ BEGIN
             FOR v_row IN
                 SELECT o.no, t.transaction_id, t.fingerprint = o.fingerprint AS same
                   FROM unnest(p_payment_key, p_fingerprint) WITH ORDINALITY AS o (payment_key, fingerprint, no)
-                  JOIN ledger.journal_transactions AS t ON t.payment_key = o.payment_key
+                 CROSS JOIN LATERAL (SELECT transaction_id, fingerprint FROM ledger.journal_transactions
+                                      WHERE payment_key = o.payment_key OFFSET 0) AS t
             LOOP
                 CONTINUE WHEN NOT v_ok[v_row.no];
                 v_ok[v_row.no] := false;

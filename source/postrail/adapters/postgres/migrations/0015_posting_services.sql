@@ -26,7 +26,7 @@ BEGIN
                 ELSE 'the sequence belongs to payment ' || s.payment_id || ' with key ' || s.payment_key END
       FROM unnest(p_sequence_id, p_payment_id, p_payment_key, p_fingerprint)
            WITH ORDINALITY AS o (sequence_id, payment_id, payment_key, fingerprint, no)
-      JOIN ledger.posting_sequences AS s ON s.sequence_id = o.sequence_id
+     CROSS JOIN LATERAL (SELECT * FROM ledger.posting_sequences WHERE sequence_id = o.sequence_id OFFSET 0) AS s
      WHERE s.status = 'refused'
         OR (s.payment_id, s.payment_key, s.fingerprint) <> (o.payment_id, o.payment_key, o.fingerprint)
      ORDER BY o.no;
@@ -102,7 +102,7 @@ BEGIN
 
     SELECT a.account_id INTO v_differing
       FROM unnest(p_account_id, p_type, p_currency) AS a (account_id, type, currency)
-      JOIN ledger.accounts AS have ON have.account_id = a.account_id
+     CROSS JOIN LATERAL (SELECT type, currency FROM ledger.accounts WHERE account_id = a.account_id OFFSET 0) AS have
      WHERE (have.type, have.currency) <> (a.type, a.currency)
      ORDER BY a.account_id COLLATE "C"
      LIMIT 1;
@@ -117,8 +117,9 @@ BEGIN
 
     SELECT array_agg(a.no ORDER BY a.no) INTO v_new
       FROM unnest(p_account_id, p_opening_minor) WITH ORDINALITY AS a (account_id, opening_minor, no)
-      LEFT JOIN ledger.journal_transactions AS t ON t.payment_key = 'opening:' || a.account_id
-     WHERE a.opening_minor <> 0 AND t.transaction_id IS NULL;
+     WHERE a.opening_minor <> 0
+       AND (SELECT transaction_id FROM ledger.journal_transactions
+             WHERE payment_key = 'opening:' || a.account_id) IS NULL;
     IF v_new IS NOT NULL THEN
         v_batch_id := ledger.begin_batch(cardinality(v_new), NULL, ledger.take_lane(), clock_timestamp());
         INSERT INTO ledger.journal_transactions
@@ -132,7 +133,7 @@ BEGIN
          CROSS JOIN LATERAL (VALUES
                (1, 'equity:opening:' || lower(p_currency[n.no]), -p_opening_minor[n.no]),
                (2, p_account_id[n.no], p_opening_minor[n.no])) AS leg (no, account_id, amount_minor)
-          JOIN ledger.accounts AS a ON a.account_id = leg.account_id
+         CROSS JOIN LATERAL (SELECT account_no FROM ledger.accounts WHERE account_id = leg.account_id OFFSET 0) AS a
           JOIN ledger.currencies AS c ON c.currency = p_currency[n.no];
     END IF;
 

@@ -27,8 +27,9 @@ CREATE TYPE ledger.hold_answer AS (
 --
 -- Reasons, the first that holds is given:
 --   HOLD_CONFLICT        the key stands for another change; or the hold's id is taken
---   ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH
+--   ACCOUNT_NOT_FOUND
 --   HOT_ACCOUNT          its balance is kept in shards, none of which knows what is available
+--   CURRENCY_MISMATCH
 --   ACCOUNT_NOT_OPEN     closed or frozen
 --   AMOUNT_OVERFLOW      more would be held than a bigint can tell
 --   INSUFFICIENT_FUNDS   less than the account's limit would be available
