@@ -14,8 +14,12 @@ _REASON_BY_CONSTRAINT = {
     "hot_accounts_are_not_held": ReasonCode.HOT_ACCOUNT,
 }
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""All that a call to the database can raise when it does not succeed. asyncpg raises the built-in TimeoutError."""
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""All that a call to the database can raise when it does not succeed. asyncpg raises the built-in TimeoutError.
+
+InternalClientError is what a connection says to its next statement when the server ended it between two statements,
+while the end of the stream is still on its way.
+"""
 
 
 def translate(error: Exception) -> PostrailError:
