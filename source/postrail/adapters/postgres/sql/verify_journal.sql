@@ -31,7 +31,7 @@ SELECT coalesce('txn_' || replace(t.transaction_id::text, '-', ''), 'batch ' || 
                FROM ledger.entries WHERE batch_id BETWEEN $1 AND $2 GROUP BY batch_id, position) AS e
          ON e.batch_id = t.batch_id AND e.position = t.position
  WHERE t.leg_count IS DISTINCT FROM e.legs
-    OR e.first_no <> 1 OR e.last_no <> t.leg_count OR e.numbers <> (2::bigint << t.leg_count) - 2
+    OR e.first_no <> 1 OR e.last_no <> t.leg_count OR e.numbers <> ((1::bigint << t.leg_count) - 1) << 1
  ORDER BY coalesce(t.batch_id, e.batch_id), coalesce(t.position, e.position)
  LIMIT 1;
 
