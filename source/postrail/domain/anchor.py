@@ -76,7 +76,7 @@ class Anchor:
                 raise AnchorUnusable(f"{place} is no anchor of a Postrail ledger.")
             anchor = cls(_instant(document["taken_at"]), tuple(map(_head, document["heads"])))
             known_root = str(document["root"])
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             msg = f"{place} is no anchor of a Postrail ledger ({type(error).__name__})."
             raise AnchorUnusable(msg) from error
         if not 0 < len(anchor.heads) <= _LANES_MAX or anchor.root != known_root:

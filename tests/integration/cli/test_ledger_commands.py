@@ -77,6 +77,54 @@ def test_a_tampered_balance_is_named_and_the_exit_code_is_1(command, postgres_su
     assert document["clean"] is False
 
 
+def test_an_anchor_in_a_file_stands_and_tells_of_a_rewritten_ledger(command, postgres_superuser_dsn, tmp_path):
+    command("seed", "--accounts", "30")
+    file = tmp_path / "anchors.jsonl"
+    code, out, _ = command("ledger", "anchor", "--to", str(file), "--json")
+    kept = json.loads(out)
+    assert (code, kept["place"], kept["batches"]) == (0, str(file), 1)
+    assert json.loads(file.read_text())["root"] == kept["root"]
+    code, out, _ = command("ledger", "verify", "--anchor", str(file), "--connections", "1")
+    assert code == 0
+    assert "1 anchors." in out
+    with psycopg.connect(postgres_superuser_dsn) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE ledger.batches SET recorded_at = now(), hash ="
+            " ledger.hash_link(previous_hash, batch_id, lane, lane_no, transaction_count, now(), content_hash)"
+        )
+        connection.execute(
+            "UPDATE ledger.lanes AS l SET head_hash = b.hash FROM ledger.batches AS b WHERE b.lane = l.lane"
+        )
+    assert command("ledger", "verify")[0] == 0
+    code, _, err = command("ledger", "verify", "--anchor", str(file))
+    assert code == 1
+    assert "lane 1 no. 1 was rewritten" in err
+
+
+def test_an_anchor_in_s3_stands(command, graph):
+    command("seed", "--accounts", "30")
+    graph.client("s3").create_bucket(
+        Bucket="anchors", CreateBucketConfiguration={"LocationConstraint": graph.client("s3").meta.region_name}
+    )
+    code, out, _ = command("ledger", "anchor", "--to", "s3://anchors/ledger")
+    assert code == 0
+    assert "Anchored 1 batches in s3://anchors/ledger/" in out
+    assert json.loads(command("ledger", "verify", "--anchor", "s3://anchors/ledger", "--json")[1])["anchors"] == 1
+
+
+def test_an_anchor_without_a_place_is_shown(command):
+    code, out, _ = command("ledger", "anchor")
+    assert code == 0
+    assert len(json.loads(out)["heads"]) == 16
+
+
+def test_a_file_without_anchors_fails_the_proof(command, tmp_path):
+    code, out, err = command("ledger", "verify", "--anchor", str(tmp_path / "none.jsonl"))
+    assert (code, out) == (1, "")
+    assert "none.jsonl cannot be read" in err
+
+
 def test_balances_are_aligned_in_major_units(command):
     command("seed", "--accounts", "30")
     code, out, err = command("ledger", "balances", "--limit", "5")
@@ -84,8 +132,17 @@ def test_balances_are_aligned_in_major_units(command):
     assert code == 0
     assert len(lines) == 6
     assert "--after" in err
-    amount_ends = {line.index(line.split()[3]) + len(line.split()[3]) for line in lines[1:]}
-    assert len(amount_ends) == 1
+    assert lines[0].split() == ["account", "type", "status", "total", "held", "available", "entries"]
+    total_ends = {line.index(line.split()[3]) + len(line.split()[3]) for line in lines[1:]}
+    assert len(total_ends) == 1
+    assert {line.split()[4] for line in lines[1:]} == {"0.00"}
+
+
+def test_a_balance_says_what_is_held_and_available(command):
+    command("seed", "--accounts", "30")
+    balance = json.loads(command("ledger", "balances", ACCOUNT_ID, "--json")[1])["balances"][0]
+    assert balance["total_minor"] == balance["available_minor"] == OPENING_BALANCE_MINOR
+    assert (balance["held_minor"], balance["locked_minor"]) == (0, 0)
 
 
 def test_an_unknown_account_is_one_sentence(command):

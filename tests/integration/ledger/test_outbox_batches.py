@@ -1,4 +1,4 @@
-"""The outbox row that stands for a whole batch: its events are made from the journal, and it stays until all are taken."""
+"""The outbox row that stands for a whole batch: its events are made from the journal; it stays until all are taken."""
 
 from collections.abc import Sequence
 from dataclasses import replace
