@@ -110,6 +110,8 @@ def run_batch(plan: RunPlan) -> RunReport:
         raise
     # The connection lay idle while the workers worked, and may have been cut without a word.
     counts = patiently(partial(plan.store.totals, run.run_id), plan.patience_seconds)
+    if counts.lines != crew.lines_fed:
+        raise RunFailed(f"The file has {crew.lines_fed:,} rows and the ledger has {counts.lines:,} of them.")
     patiently(partial(plan.store.finish_run, run.run_id, counts.lines), plan.patience_seconds)
     before = crew.progress.before
     return RunReport(
@@ -153,6 +155,7 @@ class _Crew:
         self._run = run
         self._file = file
         self.progress = Progress()
+        self.lines_fed = 0
         self._context = multiprocessing.get_context("spawn")
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
@@ -186,6 +189,7 @@ class _Crew:
         chunks = cut_into_chunks(rows, partitions=self._run.partitions, chunk_size=self._run.chunk_size)
         for partition, chunk in chunks:
             self._put(partition, chunk)
+            self.lines_fed += len(chunk.lines)
             self.progress.fraction = self._file.progress()
 
     def finish(self) -> int:
@@ -223,15 +227,16 @@ class _Crew:
     def _listen(self) -> None:
         """The listener thread: until every worker has finished or one has failed."""
         open_ends = list(self._connections)
-        while open_ends and self._failure is None:
-            try:
-                ready = wait(open_ends, timeout=_LOOK_SECONDS)
-            except OSError:
-                break  # the parent hung up
-            for connection in ready:
-                if isinstance(connection, Connection) and self._hear(connection):
-                    open_ends.remove(connection)
-        self._ended.set()
+        try:
+            while open_ends and self._failure is None:
+                for connection in wait(open_ends, timeout=_LOOK_SECONDS):
+                    if isinstance(connection, Connection) and self._hear(connection):
+                        open_ends.remove(connection)
+        except Exception as error:  # noqa: BLE001 - nobody joins this thread: the main thread asks for the failure
+            # A closed connection says that the parent hung up, and then nobody asks.
+            self._failure = self._failure or f"listening to the workers failed: {error}"
+        finally:
+            self._ended.set()
 
     def _hear(self, connection: Connection) -> bool:
         """Take one message; whether it was the last of its sender."""
