@@ -8,13 +8,14 @@ from postrail.adapters.postgres.accounts import Balance, PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.migrate import migrate as migrate_database
 from postrail.adapters.postgres.sequences import PostgresSequences, WaitingSequence
-from postrail.cli import console, ledger_proof, ledger_statements
+from postrail.cli import console, ledger_holds, ledger_proof, ledger_statements
 from postrail.cli.failures import CommandError
 from postrail.cli.graph import ledger_dsn
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Migrate, verify and read the ledger.")
 ledger_proof.register(app)
 ledger_statements.register(app)
+ledger_holds.register(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 

@@ -117,6 +117,11 @@ class ReleaseHold(NamedTuple):
         return _fault_of_key(self.change_key) or _fault_of_id(self.hold_id, "hld") or _fault_of_amount(amount, 1)
 
 
+def is_hold_id(text: str) -> bool:
+    """Whether a text has the form of a hold's id: `hld_` and 32 hex digits."""
+    return _fault_of_id(text, "hld") is None
+
+
 class Hold(NamedTuple):
     """A hold as it stands. `remaining_minor` is what it still holds, `amount_minor` what it promises in all."""
 

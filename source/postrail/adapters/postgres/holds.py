@@ -15,7 +15,16 @@ from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.queries import statements
 from postrail.adapters.postgres.waves import split_into_waves
 from postrail.domain.errors import ReasonCode
-from postrail.domain.hold import ExtendHold, Hold, HoldChange, HoldKind, HoldStatus, PlaceHold, ReleaseHold
+from postrail.domain.hold import (
+    ExtendHold,
+    Hold,
+    HoldChange,
+    HoldKind,
+    HoldStatus,
+    PlaceHold,
+    ReleaseHold,
+    is_hold_id,
+)
 from postrail.domain.iso4217 import currency_by_code
 from postrail.ports import HoldOutcome, HoldResult
 
@@ -50,7 +59,8 @@ class PostgresHolds:
 
     def find(self, hold_ids: Sequence[str]) -> list[Hold]:
         """The holds of these ids, in their order; unknown ones are absent."""
-        return [_hold(row) for row in self._database.fetch(_SQL["find"], [each[_UUID_AT:] for each in hold_ids])]
+        wanted = [each[_UUID_AT:] for each in hold_ids if is_hold_id(each)]
+        return [_hold(row) for row in self._database.fetch(_SQL["find"], wanted)]
 
     def list_holds(
         self, *, account_id: str | None = None, status: HoldStatus | None = None, after: str | None = None, limit: int
