@@ -276,14 +276,13 @@ def _batch_reference(places: BatchPlaces, settings: Settings, task: "WorkerTask"
         table = places.reference_table or _needed(settings.reference_table, "reference_table")
         return ReferenceTable(clients.dynamodb(), table, cache_seconds=settings.reference_cache_seconds)
     from postrail.adapters.memory.books import MemoryReferenceBook
-    from postrail.batch.reference import CardLine, card_in, read_reference
+    from postrail.batch.reference import CardLine, read_reference
     from postrail.batch.routing import partition_of
 
-    lines = list(
-        read_reference(
-            places.reference_file, wants=lambda line: partition_of(card_in(line), task.partitions) == task.partition
-        )
-    )
+    def wants(token: bytes) -> bool:
+        return partition_of(token, task.partitions) == task.partition
+
+    lines = list(read_reference(places.reference_file, wants=wants))
     return MemoryReferenceBook(
         {line.card: line.account for line in lines if isinstance(line, CardLine)},
         [line.to_rate() for line in lines if not isinstance(line, CardLine)],

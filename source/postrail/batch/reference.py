@@ -20,6 +20,8 @@ from postrail.contracts.base import CardToken, Contract, CurrencyCode, DecimalTe
 from postrail.contracts.payment import AccountDetails
 from postrail.ports import ExchangeRate
 
+_CARD: Final = re.compile(rb'"card"\s*:\s*"([^"\\]*)"')
+
 
 class CardLine(Contract):
     """A card and the account that it draws on."""
@@ -37,33 +39,28 @@ class RateLine(Contract):
     rate: DecimalText
     source: CurrencyCode
     target: CurrencyCode
-    day: Annotated[str, Field(pattern=r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$")]
+    day: date
     publisher: Text
 
     def to_rate(self) -> ExchangeRate:
         """The rate as the stages take it."""
-        return ExchangeRate(self.source, self.target, Decimal(self.rate), date.fromisoformat(self.day), self.publisher)
+        return ExchangeRate(self.source, self.target, Decimal(self.rate), self.day, self.publisher)
 
 
-_LINE: Final[TypeAdapter[CardLine | RateLine]] = TypeAdapter(CardLine | RateLine)
-_CARD: Final = re.compile(rb'"card"\s*:\s*"([0-9]{1,19})"')
-
-
-def card_in(line: bytes) -> bytes:
-    """The card token that a line of the file is about; empty for a rate."""
-    found = _CARD.search(line)
-    return found[1] if found else b""
+_validate_card: Final = TypeAdapter(CardLine).validate_json
+_validate_rate: Final = TypeAdapter(RateLine).validate_json
 
 
 def read_reference(path: Path, *, wants: Callable[[bytes], bool] | None = None) -> Iterator[CardLine | RateLine]:
-    """Every line of the file; `wants` may pass over cards by their line. Raises FileUnusable naming the line."""
+    """Every line of the file; `wants` may pass over cards by their token. Raises FileUnusable naming the line."""
     source = LocalFile(path)
     for first, lines in split_lines(unpacked_blocks(source, recognise(source).compression)):
         for number, line in enumerate(lines, first):
-            if not line or line.isspace() or (wants is not None and card_in(line) and not wants(line)):
+            card = _CARD.search(line)
+            if not line or line.isspace() or (card is not None and wants is not None and not wants(card[1])):
                 continue
             try:
-                yield _LINE.validate_json(line)
+                yield _validate_card(line) if card else _validate_rate(line)
             except ValidationError as error:
                 problem = error.errors(include_input=False, include_url=False)[0]
                 why = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -128,3 +128,28 @@ def test_reference_data_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_impossible_wishes_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least one"):
         bodies(**options)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"card": "9990", "account": {}}', "line 2 is no card and no rate"),
+        ('{"rate": "1.1", "source": "GBP", "target": "EUR", "day": "2026-13-45", "publisher": "x"}', "day"),
+        ("{", "line 2 is no card and no rate"),
+    ],
+)
+def test_a_wrong_line_of_reference_data_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    path = tmp_path / "reference.jsonl"
+    write_reference(path, ACCOUNTS[:1], [])
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(FileUnusable, match=problem):
+        list(read_reference(path))
+
+
+def test_cards_that_nobody_wants_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "reference.jsonl"
+    write_reference(path, ACCOUNTS, [ExchangeRate("EUR", "GBP", Decimal("0.8648"), DAY, "tests")])
+    wanted = ACCOUNTS[7].card_token
+    lines = list(read_reference(path, wants=lambda token: token == wanted.encode()))
+    assert [line.card for line in lines if isinstance(line, CardLine)] == [wanted]
+    assert len(lines) == 2
