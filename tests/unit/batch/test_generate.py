@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from postrail.batch.columns import RowBuilder
+from postrail.batch.failures import FileUnusable
 from postrail.batch.files import LocalFile, format_by_name, recognise
 from postrail.batch.generate import write_reference, write_rows
 from postrail.batch.reference import CardLine, read_reference
