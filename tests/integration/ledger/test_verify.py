@@ -1,6 +1,8 @@
 """`verify` proves a ledger clean, and names the first thing that is wrong with a tampered one."""
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -265,6 +267,12 @@ TAMPERINGS = {
 def test_every_check_is_tried() -> None:
     """The anchors have tests of their own, below."""
     assert {*TAMPERINGS, "anchors_stand_in_the_chain"} == set(CHECKS)
+
+
+def test_the_guide_names_every_check_in_its_order() -> None:
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "ledger-verify.md").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)) == CHECKS
+    assert f"all {len(CHECKS)} checks hold" in guide
 
 
 @pytest.mark.parametrize("check", TAMPERINGS)

@@ -215,6 +215,10 @@ def _help(database: Database, snapshot: str, tasks: deque[_Task], findings: _Fin
             database.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
             _be_patient(database)
             _work(database, tasks, findings, steps)
+    except BaseException:
+        # What is missing makes the whole proof void: the others need not go on.
+        tasks.clear()
+        raise
     finally:
         database.close()
 
