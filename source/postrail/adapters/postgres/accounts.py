@@ -74,7 +74,8 @@ class PostgresAccounts:
         wanted = {spec.account_id: spec for spec in (*_opening_equity(specs, openings), *specs)}
         accounts = posted = 0
         with self._database.transaction():
-            for some in _slices(sorted(wanted.values(), key=lambda spec: spec.account_id)):
+            # Equity comes first: the openings of the first slice stand against it.
+            for some in _slices(sorted(wanted.values(), key=_equity_first)):
                 row = self._database.fetch_one(_SQL["open"], *_columns(some, openings, ids), clock.now())
                 if row is not None:
                     accounts += row["accounts_opened"]
@@ -119,6 +120,10 @@ class PostgresAccounts:
             )
             for row in self._database.fetch(_SQL["read_balances"], wanted, after, limit)
         ]
+
+
+def _equity_first(spec: AccountSpec) -> tuple[bool, str]:
+    return spec.type is not AccountType.EQUITY, spec.account_id
 
 
 def _slices(specs: Sequence[AccountSpec]) -> Iterator[Sequence[AccountSpec]]:
