@@ -168,6 +168,17 @@ def test_a_database_that_is_gone_is_reported_and_not_waited_for(database: Databa
         verify(database, progress=cut)
 
 
+def test_a_connection_that_cannot_be_opened_voids_the_proof(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads a report of half the work."""
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setattr(Database, "another", lambda _: nowhere)
+    with pytest.raises(Retryable, match="cannot be reached"):
+        verify(database, connections=2)
+    assert verify(database, connections=1).clean
+
+
 # --- tampered books -------------------------------------------------------------------------------------------------
 
 
