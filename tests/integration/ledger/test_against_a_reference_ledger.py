@@ -60,7 +60,9 @@ def legs(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
 
 
 plans = st.tuples(legs(), key_numbers, st.one_of(st.none(), st.none(), hold_numbers), st.booleans())
-captures = st.tuples(hold_numbers, amounts, key_numbers, st.booleans())
+captures = st.tuples(
+    hold_numbers, st.sampled_from(["part", "all", "over"]), st.integers(1, 250), st.integers(0, 400), st.booleans()
+)
 
 
 class LedgerAndReference(RuleBasedStateMachine):
@@ -109,28 +111,25 @@ class LedgerAndReference(RuleBasedStateMachine):
             ]
         )
 
-    @rule(batch=st.lists(captures, min_size=1, max_size=4), fresh=st.booleans())
-    def capture(self, batch: Sequence[tuple[int, int, int, bool]], fresh: bool) -> None:
-        """Mostly of the account that is held, mostly under keys of their own."""
+    @rule(batch=st.lists(captures, min_size=1, max_size=3))
+    def capture(self, batch: Sequence[tuple[int, str, int, int, bool]]) -> None:
+        """Captures of what is held, or a little more, each with a payment of the same account behind it."""
         orders = []
-        for number, amount, key, final in batch:
+        for number, how, amount, spent, final in batch:
             hold_id = self._hold(number)
             hold = self.reference.holds.get(hold_id)
-            payer = hold.account if hold else "ada"
-            orders.append(
-                Order(
-                    transaction := IDS.new_id("txn"),
-                    transaction if fresh else f"k{key}",
-                    ((payer, -amount), ("settlement", amount)),
-                    hold=hold_id,
-                    final=final,
-                )
-            )
+            payer, remaining = (hold.account, hold.remaining) if hold else ("ada", 0)
+            taken = {"part": 1 + amount % max(remaining, 1), "all": max(remaining, 1), "over": remaining + amount}[how]
+            legs_ = ((payer, -taken), ("settlement", taken))
+            orders.append(Order(new := IDS.new_id("txn"), new, legs_, hold=hold_id, final=final))
+            if spent:
+                legs_ = ((payer, -spent), ("settlement", spent))
+                orders.append(Order(new := IDS.new_id("txn"), new, legs_))
         self._post(orders)
 
     @rule(
         batch=st.lists(
-            st.tuples(st.one_of(customers, customers, odd_names), amounts, st.integers(0, 50), hours, st.booleans()),
+            st.tuples(st.one_of(customers, customers, odd_names), amounts, st.integers(0, 250), hours, st.booleans()),
             min_size=1,
             max_size=4,
         ),

@@ -153,6 +153,18 @@ def test_a_call_of_nothing_and_a_call_of_bad_requests_only_are_answered(holds: P
     ]
 
 
+def test_a_call_of_nothing_that_is_known_is_answered(holds: PostgresHolds) -> None:
+    unknown = IDS.new_id("hld")
+    assert [result.reason for result in holds.place([place_request("customer:9:gbp")])] == [
+        ReasonCode.ACCOUNT_NOT_FOUND
+    ]
+    assert [result.reason for result in holds.change([release_request(unknown), extend_request(unknown, 1)])] == [
+        ReasonCode.HOLD_NOT_FOUND
+    ] * 2
+    assert holds.find([unknown, "hld_nonsense"]) == []
+    assert holds.history(unknown) == []
+
+
 # --- the same request again ---
 
 
@@ -381,9 +393,13 @@ def test_a_tip_needs_money_that_is_available(holds: PostgresHolds, database: Dat
 def test_a_capture_debits_the_account_of_its_hold(holds: PostgresHolds, ledger: PostgresLedger) -> None:
     hold_id = _placed(holds, 1_000)
     results = post_orders(
-        ledger, capture(hold_id, 100, account_id=BEN), capture(IDS.new_id("hld"), 100), capture(hold_id, 100)
+        ledger,
+        capture(hold_id, 100, account_id=BEN),
+        capture(IDS.new_id("hld"), 100),
+        capture("hld_of_another_bank", 100),
+        capture(hold_id, 100),
     )
-    assert [result.reason for result in results] == [ReasonCode.HOLD_NOT_FOUND, ReasonCode.HOLD_NOT_FOUND, None]
+    assert [result.reason for result in results] == [*[ReasonCode.HOLD_NOT_FOUND] * 3, None]
 
 
 def test_a_capture_that_comes_again_is_posted_once(

@@ -7,6 +7,7 @@ from typing import Final
 
 from postrail.adapters.postgres.waves import split_into_waves
 from postrail.domain.errors import Permanent, ReasonCode
+from postrail.domain.hold import is_hold_id
 from postrail.domain.iso4217 import UnknownCurrency, currency_by_code
 from postrail.domain.posting import Direction, Posting, check_balanced
 from postrail.ports import PostingOrder
@@ -54,7 +55,7 @@ def posting_columns(
     debit = Direction.DEBIT
     for number, order in enumerate(orders, start=1):
         legs = order.posting.legs
-        own = _own_refusal(order.posting)
+        own = _own_refusal(order.posting) or _foreign_hold(order.hold_id)
         if own is not None:
             refused.setdefault(number, (own.reason.value, own.detail))
         if number in refused:
@@ -80,7 +81,12 @@ def posting_columns(
         [_EPOCH + timedelta(microseconds=posting.occurred_at_us) for posting in postings],
         [posting and len(posting.legs) for posting in kept],
         None,
-        [order.hold_id[_UUID_AT:] if order.hold_id else None for order in orders] if held else None,
+        [
+            order.hold_id[_UUID_AT:] if posting and order.hold_id else None
+            for order, posting in zip(orders, kept, strict=True)
+        ]
+        if held
+        else None,
         [order.final_capture for order in orders] if held else None,
         list(refused),
         [reason for reason, _ in refused.values()],
@@ -116,6 +122,12 @@ def _own_refusal(posting: Posting) -> Permanent | None:
     except Permanent as refusal:
         return refusal
     return Permanent(ReasonCode.AMOUNT_OVERFLOW, "the amount of a leg does not fit the ledger")
+
+
+def _foreign_hold(hold_id: str | None) -> Permanent | None:
+    if hold_id is None or is_hold_id(hold_id):
+        return None
+    return Permanent(ReasonCode.HOLD_NOT_FOUND, f"{hold_id!r} is no id of a hold")
 
 
 def _unkeepable(posting: Posting, currencies: Iterable[str]) -> Permanent | None:
