@@ -22,6 +22,7 @@ from postrail.adapters.postgres.ledger import PostgresLedger
 from postrail.adapters.postgres.outbox import PostgresOutbox
 from postrail.adapters.postgres.outcomes import PostgresOutcomes
 from postrail.adapters.postgres.trace import trace
+from postrail.domain.errors import ReasonCode
 from postrail.ports import RecordedOutcome
 
 OUTCOME = {"data": {"stage": "enrich"}}
@@ -105,8 +106,24 @@ def test_a_payment_that_ended_elsewhere_is_traced_by_its_outcome(database: Datab
     )
 
 
-def test_an_unknown_payment_has_no_trace(postgres_dsn: str) -> None:
+@pytest.mark.parametrize("unknown", ["", "nonsense", "pay_x", f"paym_{'a' * 32}", f"pay_{'A' * 32}"])
+def test_an_unknown_payment_has_no_trace(postgres_dsn: str, unknown: str) -> None:
+    """Also a text that is no payment's id: somebody mistyped it."""
     assert trace(postgres_dsn, payment_id()) is None
+    assert trace(postgres_dsn, unknown) is None
+
+
+def test_a_payment_with_an_id_of_another_kind_is_refused_and_its_trace_says_so(
+    database: Database, ledger: PostgresLedger
+) -> None:
+    """The journal keeps ids without their prefix: it takes none that would come back as another."""
+    foreign, sequence = f"paym_{'a' * 32}", f"seq_{'a' * 32}"
+    report = run_engine(ledger, [*make_parts([TWO[0]], payment=foreign, sequence_id=sequence), *make_parts([TWO[0]])])
+    assert [len(report.posted), [result.reason for result in report.refused]] == [1, [ReasonCode.INVALID_VALUE]]
+    found = trace(database, foreign)
+    assert found is not None
+    assert found.sequences[0].reason == "INVALID_VALUE"
+    assert found.sequences[0].transaction is None
 
 
 def test_a_run_is_followed_to_the_end_of_each_payment(database: Database, ledger: PostgresLedger) -> None:

@@ -360,8 +360,8 @@ BEGIN
         INSERT INTO ledger.journal_transactions
                (batch_id, position, leg_count, kind, occurred_at, transaction_id, payment_id, sequence_id,
                 fingerprint, payment_key, description)
-        VALUES (v_batch_id, 1, v_old.leg_count, v_old.kind, v_old.occurred_at, substr(v_old.transaction_id, 5)::uuid,
-                substr(v_old.payment_id, 5)::uuid, substr(v_old.sequence_id, 5)::uuid,
+        VALUES (v_batch_id, 1, v_old.leg_count, v_old.kind, v_old.occurred_at, right(v_old.transaction_id, 32)::uuid,
+                right(v_old.payment_id, 32)::uuid, right(v_old.sequence_id, 32)::uuid,
                 v_old.fingerprint::uuid, v_old.payment_key, v_old.description);
         INSERT INTO ledger.entries (batch_id, position, leg_no, account_no, currency_no, amount_minor)
         SELECT v_batch_id, 1, e.leg_no, a.account_no, c.currency_no, e.amount_minor
@@ -393,7 +393,7 @@ CREATE TRIGGER accounts_keep_identity
     FOR EACH ROW EXECUTE FUNCTION ledger.guard_account();
 
 INSERT INTO audit.posting_inputs (transaction_id, format, content)
-SELECT substr(transaction_id, 5)::uuid, format, content FROM audit.old_posting_inputs;
+SELECT right(transaction_id, 32)::uuid, format, content FROM audit.old_posting_inputs;
 
 DROP TABLE audit.old_posting_inputs, ledger.old_entries, ledger.old_transactions, ledger.old_balances;
 
@@ -402,6 +402,11 @@ DROP TABLE audit.old_posting_inputs, ledger.old_entries, ledger.old_transactions
 CREATE FUNCTION ledger.id_text(p_prefix text, p_id uuid) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 RETURN p_prefix || '_' || replace(p_id::text, '-', '');
+
+-- The other way: null when the text is no id of this kind, so that a question about it finds nothing.
+CREATE FUNCTION ledger.id_uuid(p_prefix text, p_id text) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN p_id ~ ('^' || p_prefix || '_[0-9a-f]{32}$') THEN right(p_id, 32)::uuid END;
 
 CREATE VIEW ledger.journal AS
 SELECT ledger.id_text('txn', t.transaction_id) AS transaction_id,

@@ -71,6 +71,6 @@ SELECT ledger.id_text('txn', t.transaction_id) AS transaction_id, ledger.id_text
             THEN pg_xact_commit_timestamp(t.xmin) END AS committed_at
   FROM ledger.journal_transactions AS t
   JOIN ledger.batches AS b ON b.batch_id = t.batch_id
- WHERE t.payment_id = substr($1, 5)::uuid AND t.kind = 'payment'
+ WHERE t.payment_id = ledger.id_uuid('pay', $1) AND t.kind = 'payment'
    AND NOT EXISTS (SELECT FROM ledger.posting_sequences AS s WHERE s.payment_id = $1 AND s.status = 'posted')
  ORDER BY t.batch_id, t.position;

@@ -8,7 +8,7 @@ SELECT s.sequence_id, s.correlation_id, s.payment_key, s.fingerprint, s.status, 
        i.format AS posting_input_format, i.content AS posting_input
   FROM ledger.posting_sequences AS s
   LEFT JOIN ledger.journal_transactions AS t
-         ON t.payment_id = substr(s.payment_id, 5)::uuid AND t.sequence_id = substr(s.sequence_id, 5)::uuid
+         ON t.payment_id = ledger.id_uuid('pay', s.payment_id) AND t.sequence_id = ledger.id_uuid('seq', s.sequence_id)
         AND t.kind = 'payment'
   LEFT JOIN ledger.batches AS b ON b.batch_id = t.batch_id
   LEFT JOIN audit.posting_inputs AS i ON i.transaction_id = t.transaction_id
@@ -41,7 +41,7 @@ SELECT ledger.id_text('txn', t.transaction_id) AS transaction_id, e.leg_no::inte
   JOIN ledger.entries AS e ON e.batch_id = t.batch_id AND e.position = t.position
   JOIN ledger.accounts AS a ON a.account_no = e.account_no
   JOIN ledger.account_balances AS b ON b.account_no = e.account_no
- WHERE t.payment_id = substr($1, 5)::uuid
+ WHERE t.payment_id = ledger.id_uuid('pay', $1)
  ORDER BY t.batch_id, t.position, e.leg_no;
 
 -- name: outcomes
