@@ -264,7 +264,16 @@ def _open_chunks(dsn: str | Callable[[], str]) -> "PostgresChunks":
     from postrail.adapters.postgres.batch_runs import PostgresChunks
     from postrail.adapters.postgres.connection import Database
 
-    return PostgresChunks(Database(dsn, application_name="postrail-batch"))
+    # A chunk is large and a worker's thread shares its core: the server must not take slowness for death.
+    return PostgresChunks(
+        Database(
+            dsn,
+            application_name="postrail-batch",
+            statement_seconds_max=120.0,
+            lock_seconds_max=60.0,
+            idle_in_transaction_seconds_max=60.0,
+        )
+    )
 
 
 def _batch_reference(places: BatchPlaces, settings: Settings, task: "WorkerTask") -> "ReferenceBook":

@@ -70,6 +70,7 @@ class RunPlan:
     workers: int
     chunk_size: int = CHUNK_SIZE
     patience_seconds: float = 30.0
+    announce: bool = True
     on_progress: Callable[[Progress], None] = lambda _: None
 
 
@@ -170,7 +171,12 @@ class _Crew:
         for partition in range(self._run.partitions):
             ours, theirs = self._context.Pipe()
             task = WorkerTask(
-                self._run.run_id, partition, self._run.partitions, self._file.header, self._plan.patience_seconds
+                run_id=self._run.run_id,
+                partition=partition,
+                partitions=self._run.partitions,
+                header=self._file.header,
+                patience_seconds=self._plan.patience_seconds,
+                announce=self._plan.announce,
             )
             process = self._context.Process(
                 target=work, args=(theirs, self._plan.build, task), name=f"postrail-batch-{partition}", daemon=True

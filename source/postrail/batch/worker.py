@@ -35,7 +35,8 @@ _SWITCH_SECONDS: Final = 0.0005
 class WorkerTask:
     """What a worker works on. `header` holds the columns of a CSV file, and is empty when rows are JSON.
 
-    `patience_seconds` is how long a worker tries again when the ledger cannot be reached.
+    `patience_seconds` is how long a worker tries again when the ledger cannot be reached; `announce` asks for
+    PaymentPosted events.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class WorkerTask:
     partitions: int
     header: tuple[str, ...]
     patience_seconds: float
+    announce: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class _Worker:
         gc.freeze()
         gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
         sys.setswitchinterval(_SWITCH_SECONDS)
-        poster = _Poster(self._open_store, self._connection, patience)
+        poster = _Poster(self._open_store, self._connection, self._task)
         poster.start()
         try:
             while (raw := self._connection.recv()) is not None:
@@ -145,11 +147,11 @@ class _Worker:
 class _Poster(threading.Thread):
     """Commits prepared chunks in order; one waits while another is on its way."""
 
-    def __init__(self, open_store: Callable[[], ChunkStore], connection: Connection, patience_seconds: float) -> None:
+    def __init__(self, open_store: Callable[[], ChunkStore], connection: Connection, task: WorkerTask) -> None:
         super().__init__(name="poster", daemon=True)
         self._open_store = open_store
         self._connection = connection
-        self._patience_seconds = patience_seconds
+        self._task = task
         self._waiting: queue.Queue[PreparedChunk | None] = queue.Queue(maxsize=1)
         self._failure: BaseException | None = None
 
@@ -174,13 +176,17 @@ class _Poster(threading.Thread):
         if self._failure is not None:
             raise self._failure
 
+    def _announcement(self) -> Announcement | None:
+        return Announcement(correlation_id=self._task.run_id) if self._task.announce else None
+
     def run(self) -> None:
         """The thread."""
         store = self._open_store()
+        patience_seconds = self._task.patience_seconds
         try:
             while (chunk := self._waiting.get()) is not None:
                 chunk.pack()
-                counts = patiently(partial(_commit_once, store, chunk), self._patience_seconds)
+                counts = patiently(partial(_commit_once, store, chunk, self._announcement()), patience_seconds)
                 # A parent that is gone does not undo a commit.
                 with suppress(OSError):
                     self._connection.send(Committed(counts, before=False))
@@ -190,12 +196,11 @@ class _Poster(threading.Thread):
             store.close()
 
 
-def _commit_once(store: ChunkStore, chunk: PreparedChunk) -> Counts:
+def _commit_once(store: ChunkStore, chunk: PreparedChunk, announce: Announcement | None) -> Counts:
     with store.chunk(chunk.key) as session:
         if isinstance(session, Counts):
             # The commit had happened when the connection was cut, or another start of this run was faster.
             return session
-        announce = Announcement(correlation_id=chunk.key.run_id)
         results = session.post(chunk.orders, announce=announce) if chunk.orders else []
         record, outcomes = chunk.settle(results)
         if outcomes:

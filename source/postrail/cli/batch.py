@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -42,7 +42,7 @@ LedgerOption = Annotated[
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Local files, or s3://bucket/key.")],
     ledger: LedgerOption = None,
     reference: Annotated[
@@ -59,6 +59,9 @@ def run(
     patience: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to try again when the ledger cannot be reached.")
     ] = 30.0,
+    announce: Annotated[
+        bool, typer.Option(help="Put PaymentPosted events into the outbox, for the relay to send.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Post the authorizations in files: CSV, JSON Lines or Parquet, plain, .gz or .zst.
@@ -72,8 +75,10 @@ def run(
     build = partial(build_workshop, places_of(where, reference))
     started = time.monotonic()
     reports: list[tuple[str, RunReport, str]] = []
-    signal.signal(signal.SIGTERM, _interrupt)
-    with Database(where, application_name="postrail-batch", statement_seconds_max=300) as database:
+    with (
+        _interrupted_by_sigterm(),
+        Database(where, application_name="postrail-batch", statement_seconds_max=300) as database,
+    ):
         runs = PostgresBatchRuns(database)
         for name in files:
             with batch_meter(name, quiet=as_json) as meter:
@@ -84,6 +89,7 @@ def run(
                     workers=workers or default_workers(),
                     chunk_size=chunk_size,
                     patience_seconds=patience,
+                    announce=announce,
                     on_progress=meter.reach,
                 )
                 report = _run(plan)
@@ -188,9 +194,18 @@ def _run(plan: RunPlan) -> RunReport:
         raise CommandError(str(error), exit_code=_EXIT_STOPPED) from error
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """A polite end (SIGTERM, as containers get it) is an interruption like Ctrl-C."""
-    raise KeyboardInterrupt
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """A polite end, as containers get it, is an interruption like Ctrl-C."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _write_results(runs: PostgresBatchRuns, reports: list[tuple[str, RunReport]], place: str) -> None:

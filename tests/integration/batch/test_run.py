@@ -164,12 +164,15 @@ def test_a_truncated_file_says_so_keeps_what_is_whole_and_the_repaired_file_comp
     assert bank.verified()
 
 
-def test_an_interrupted_run_says_what_stays_and_goes_on_from_there(bank: Bank, tmp_path: Path) -> None:
+@pytest.mark.parametrize("polite_end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_what_stays_and_goes_on_from_there(
+    bank: Bank, tmp_path: Path, polite_end: signal.Signals
+) -> None:
     rows = bodies(6_000)
     file = write_file(tmp_path / "day.jsonl", rows)
     process = bank.start(file, "--chunk-size", "50", "--workers", "2")
     wait_until(lambda: bank.chunks() >= 3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(polite_end)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, (out, err)
     assert "the same command goes on from there" in err
@@ -192,3 +195,11 @@ def test_list_and_show_tell_of_runs(bank: Bank, tmp_path: Path, capsys: pytest.C
     assert run_command(["batch", "show", report["run_id"], "--ledger", bank.dsn]) == 0
     assert report["run_id"] in capsys.readouterr().out
     assert run_command(["batch", "show", "run_none", "--ledger", bank.dsn]) == 1
+
+
+def test_posted_payments_are_announced_by_chunk_unless_nobody_listens(bank: Bank, tmp_path: Path) -> None:
+    rows = bodies(600)
+    bank.run(write_file(tmp_path / "one.jsonl", rows[:300]), "--chunk-size", "100", "--workers", "1")
+    assert bank.scalar("SELECT count(*) FROM ledger.outbox") == 3
+    bank.run(write_file(tmp_path / "two.jsonl", rows[300:]), "--chunk-size", "100", "--workers", "1", "--no-announce")
+    assert bank.scalar("SELECT count(*) FROM ledger.outbox") == 3
