@@ -123,8 +123,8 @@ class ReferenceLedger:
         after = {name: self.accounts[name].total for name, _ in order.legs}
         for name, amount in order.legs:
             after[name] += amount
-            if after[name] not in BIGINT:
-                return ReasonCode.AMOUNT_OVERFLOW
+        if any(total not in BIGINT for total in after.values()):
+            return ReasonCode.AMOUNT_OVERFLOW
         if order.hold is not None:
             refusal = self._hold_refusal(order)
             if refusal is not None:
