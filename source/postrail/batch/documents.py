@@ -4,7 +4,7 @@ Documents of a chunk are JSON Lines in one Zstandard frame. A document of a post
 came in, the completed ISO 20022 message, the decision with all that the rules saw, and the posting input.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -130,18 +130,16 @@ def pack_documents(documents: Sequence[bytes]) -> tuple[bytes, int]:
     return load_zstandard().ZstdCompressor(level=_LEVEL).compress(text), len(text)
 
 
-def unpack_documents(packed: bytes) -> Iterator[dict[str, Any]]:
-    """The documents of a chunk, in file order."""
-    text = load_zstandard().ZstdDecompressor().decompress(packed, max_output_size=_CHUNK_BYTES_MAX)
-    for line in text.splitlines():
-        yield orjson.loads(line)
+def unpack_documents(packed: bytes) -> bytes:
+    """The documents of a chunk as JSON Lines, in file order."""
+    text: bytes = load_zstandard().ZstdDecompressor().decompress(packed, max_output_size=_CHUNK_BYTES_MAX)
+    return text
 
 
 def find_document(packed: bytes, payment_id: str, line: int | None = None) -> dict[str, Any] | None:
     """The document of one payment in a chunk; of its line, when a payment id stands in several."""
-    text = load_zstandard().ZstdDecompressor().decompress(packed, max_output_size=_CHUNK_BYTES_MAX)
     needle = payment_id.encode()
-    for one in text.splitlines():
+    for one in unpack_documents(packed).splitlines():
         if needle in one:
             document: dict[str, Any] = orjson.loads(one)
             if document.get("payment_id") == payment_id and line in (None, document["line"]):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ import typer
 from postrail.adapters.postgres.batch_runs import PostgresBatchRuns
 from postrail.adapters.postgres.connection import Database
 from postrail.batch.chunks import Counts, RefusedRow
+from postrail.batch.documents import unpack_documents
 from postrail.batch.failures import RunStopped
 from postrail.batch.results import result_format, write_results
 from postrail.batch.run import CHUNK_SIZE, RunPlan, RunReport, run_batch
@@ -33,6 +35,7 @@ app.command("open-accounts")(batch_samples.open_accounts)
 
 WORKERS_MAX = 64
 _EXIT_STOPPED = 130
+_RUNS_LOOKED_AT_MAX = 10_000
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 LedgerOption = Annotated[
@@ -144,11 +147,7 @@ def show(
     """Show one run: its counts, and the first rows that were not posted."""
     with Database(ledger_of(ledger), application_name="postrail-cli") as database:
         runs = PostgresBatchRuns(database)
-        found = [each for each in runs.list_runs(10_000) if each.run_id.startswith(run_id)]
-        if len(found) != 1:
-            msg = f"{'Several runs begin' if found else 'No run begins'} with {run_id}: see `postrail batch list`."
-            raise CommandError(msg)
-        one = found[0]
+        one = _find_run(runs, run_id)
         counts = runs.totals(one.run_id)
         refused = [row for row, _ in zip(runs.refused_rows(one.run_id), range(limit), strict=False)]
     if as_json:
@@ -174,6 +173,21 @@ def show(
         console.out().print(grid)
 
 
+@app.command()
+def documents(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or the beginning of it.")],
+    ledger: LedgerOption = None,
+    out: Annotated[Path | None, typer.Option(help="The file. Default: standard output.")] = None,
+) -> None:
+    """Write the audit trail of a run as JSON Lines: a document for each row, with its line, decision and message."""
+    with Database(ledger_of(ledger), application_name="postrail-cli") as database, ExitStack() as stack:
+        runs = PostgresBatchRuns(database)
+        one = _find_run(runs, run_id)
+        stream = stack.enter_context(written_whole(str(out))) if out else sys.stdout.buffer
+        for packed in runs.documents(one.run_id):
+            stream.write(unpack_documents(packed))
+
+
 def default_workers() -> int:
     """One worker for each core that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -185,6 +199,14 @@ def default_results(name: str) -> str:
     path = Path(name.rsplit("/", 1)[-1]) if name.startswith("s3://") else Path(name)
     stem = path.name.split(".", 1)[0] or path.name
     return str(path.with_name(f"{stem}.results.csv"))
+
+
+def _find_run(runs: PostgresBatchRuns, beginning: str) -> Run:
+    found = [each for each in runs.list_runs(_RUNS_LOOKED_AT_MAX) if each.run_id.startswith(beginning)]
+    if len(found) != 1:
+        msg = f"{'Several runs begin' if found else 'No run begins'} with {beginning}: see `postrail batch list`."
+        raise CommandError(msg)
+    return found[0]
 
 
 def _run(plan: RunPlan) -> RunReport:

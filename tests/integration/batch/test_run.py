@@ -195,6 +195,11 @@ def test_list_and_show_tell_of_runs(bank: Bank, tmp_path: Path, capsys: pytest.C
     assert run_command(["batch", "show", report["run_id"], "--ledger", bank.dsn]) == 0
     assert report["run_id"] in capsys.readouterr().out
     assert run_command(["batch", "show", "run_none", "--ledger", bank.dsn]) == 1
+    out = tmp_path / "documents.jsonl"
+    assert run_command(["batch", "documents", report["run_id"], "--ledger", bank.dsn, "--out", str(out)]) == 0
+    documents = [orjson.loads(line) for line in out.read_bytes().splitlines()]
+    assert sorted(document["line"] for document in documents) == list(range(1, 301))
+    assert sum(document["outcome"] == "posted" for document in documents) == report["posted"]
 
 
 def test_posted_payments_are_announced_by_chunk_unless_nobody_listens(bank: Bank, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_every_row_has_one_end_and_one_document() -> None:
     assert counts.pop("lines") == len(ROWS) == sum(counts.values())
     assert counts["failed"] == 0
     assert all(number for name, number in counts.items() if name != "failed"), counts
-    documents = list(unpack_documents(record.documents))
+    documents = [orjson.loads(line) for line in unpack_documents(record.documents).splitlines()]
     assert [document["line"] for document in documents] == list(range(1, len(ROWS) + 1))
     ends = {row.line: row for row in record.refused}
     assert [row.line for row in record.refused] == sorted(ends)
@@ -163,7 +163,8 @@ def test_outcomes_have_the_same_ids_when_a_chunk_is_prepared_again() -> None:
 
 def test_a_posting_input_that_is_no_json_is_kept_as_text() -> None:
     chunk = make_road("fixed_width").prepare(cut(50)[0])
-    posted = [document for document in unpack_documents(post_all(chunk).documents) if document["outcome"] == "posted"]
+    documents = map(orjson.loads, unpack_documents(post_all(chunk).documents).splitlines())
+    posted = [document for document in documents if document["outcome"] == "posted"]
     assert all(isinstance(document["posting_input"], str) for document in posted)
     assert {document["posting_input_format"] for document in posted} == {"fixed_width"}
 

@@ -67,6 +67,13 @@ class PostgresBatchRuns:
         partitions = 0 if run is None else run.partitions
         return heapq.merge(*(self._refused_of(run_id, partition) for partition in range(partitions)))
 
+    def documents(self, run_id: str) -> Iterator[bytes]:
+        """The packed documents of every committed chunk, partition by partition; one chunk is in memory."""
+        partition, chunk_no = -1, -1
+        while (row := self._database.fetch_one(_SQL["next_documents"], run_id, partition, chunk_no)) is not None:
+            yield row["documents"]
+            partition, chunk_no = row["partition"], row["chunk_no"]
+
     def _refused_of(self, run_id: str, partition: int) -> Iterator[RefusedRow]:
         after = -1
         while page := self._database.fetch(_SQL["refused_after"], run_id, partition, after, _CHUNKS_PER_PAGE):

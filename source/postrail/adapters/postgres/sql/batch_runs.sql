@@ -56,6 +56,13 @@ SELECT chunk_no, refused::text AS refused
 -- name: documents_of_chunk
 SELECT documents FROM audit.batch_chunks WHERE run_id = $1 AND partition = $2 AND chunk_no = $3;
 
+-- name: next_documents
+SELECT partition::integer, chunk_no, documents
+  FROM audit.batch_chunks
+ WHERE run_id = $1 AND (partition, chunk_no) > ($2, $3)
+ ORDER BY partition, chunk_no
+ LIMIT 1;
+
 -- name: chunks_near_batch
 SELECT run_id, partition::integer, chunk_no, documents
   FROM audit.batch_chunks
