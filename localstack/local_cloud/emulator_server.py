@@ -11,6 +11,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib import import_module
 from typing import Any, Final
 
 import uvicorn
@@ -18,6 +20,22 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _KEEP_ALIVE_S: Final = 75
 _SHUTDOWN_S: Final = 3
+_FOR_BROWSERS: Final = frozenset(
+    {
+        b"access-control-allow-origin",
+        b"access-control-allow-methods",
+        b"access-control-allow-headers",
+        b"access-control-expose-headers",
+    }
+)
+# Of S3's answers these are the request's name, of all others copies of x-amzn-requestid; and from the date every call
+# of botocore works out until when a retry could make sense.
+_FOR_S3: Final = frozenset({b"x-amz-request-id", b"x-amz-id-2", b"date"})
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class JoinedWrites:
@@ -62,6 +80,42 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
 
 
+class FewerHeaders:
+    """An application whose responses lack the headers that its caller has no use for.
+
+    Python's HTTP client parses headers with the parser for mail, which takes as long as all else that is done with a
+    small response. Only browsers look at permissions for other origins, and they send an Origin. An answer to an
+    operation named in X-Amz-Target (that is every service with JSON in both directions) is known by its
+    x-amzn-requestid alone.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "http" and (needless := needless_headers(scope["headers"])):
+            send = _without(needless, send)
+        await self._application(scope, receive, send)
+
+
+def needless_headers(request: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The response headers, in lower case, that the sender of these request headers has no use for."""
+    names = {name for name, _ in request}
+    if b"origin" in names:
+        return frozenset()
+    return _FOR_BROWSERS | _FOR_S3 if b"x-amz-target" in names else _FOR_BROWSERS
+
+
+def _without(needless: frozenset[bytes], send: Send) -> Send:
+    def send_fewer(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message["headers"] = [one for one in message["headers"] if one[0].lower() not in needless]
+        return send(message)
+
+    return send_fewer
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     # One process does all the emulator's work, and keeps every event, log line and stream record it ever saw. A
@@ -72,7 +126,7 @@ def main() -> None:
     # uvicorn raises the signal anew when it has shut down: by an exit that runs what ends the function workers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
-        "ministack.app:app",
+        FewerHeaders(import_module("ministack.app").app),
         host=os.environ["BIND_HOST"],
         port=int(os.environ["GATEWAY_PORT"]),
         loop="uvloop",

@@ -1,9 +1,10 @@
-"""The emulator's responses leave in one piece, in order, and whole before the connection closes."""
+"""The emulator's responses leave in one piece, in order, whole before the connection closes, and with few headers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
-from local_cloud.emulator_server import JoinedWrites
+from local_cloud.emulator_server import FewerHeaders, JoinedWrites, Send
 
 
 class Wire(asyncio.Transport):
@@ -96,3 +97,59 @@ def test_everything_else_is_the_connections_own() -> None:
         assert not connection.is_closing()
 
     after_a_turn(ask)
+
+
+def test_only_a_browser_is_told_what_other_origins_may_do() -> None:
+    """Python's HTTP client takes longer to parse these headers than to do all else with a small response."""
+    s3 = [(b"host", b"127.0.0.1"), (b"authorization", b"AWS4-HMAC-SHA256 ...")]
+    assert response_names(s3) == {b"Content-Length", b"x-amzn-requestid", b"x-amz-request-id", b"x-amz-id-2", b"date"}
+    assert response_names([*s3, (b"origin", b"https://console.example")]) == set(dict(RESPONSE))
+
+
+def test_an_answer_to_a_named_operation_keeps_its_type_length_and_request_id() -> None:
+    """That is what botocore makes use of."""
+    named = [(b"host", b"127.0.0.1"), (b"x-amz-target", b"AWSEvents.PutEvents")]
+    assert response_names(named) == {b"Content-Length", b"x-amzn-requestid"}
+    assert response_names([*named, (b"origin", b"https://console.example")]) == set(dict(RESPONSE))
+
+
+def test_the_body_and_what_is_no_request_pass_untouched() -> None:
+    """The lifespan has no headers; a body has none either."""
+    assert asyncio.run(answer({"type": "http", "headers": []}))[1] == {"type": "http.response.body", "body": b"{}"}
+    assert len(asyncio.run(answer({"type": "lifespan"}))[0]["headers"]) == len(RESPONSE)
+
+
+RESPONSE = [
+    (b"Access-Control-Allow-Origin", b"*"),
+    (b"Access-Control-Allow-Methods", b"GET"),
+    (b"Access-Control-Allow-Headers", b"*"),
+    (b"Access-Control-Expose-Headers", b"*"),
+    (b"Content-Length", b"2"),
+    (b"x-amzn-requestid", b"1"),
+    (b"x-amz-request-id", b"1"),
+    (b"x-amz-id-2", b"2"),
+    (b"date", b"Fri, 20 Nov 2026 22:00:00 GMT"),
+]
+
+
+async def answer(scope: dict[str, Any]) -> list[MutableMapping[str, Any]]:
+    """What reaches the server of an application that answers everything with RESPONSE."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def application(_scope: object, _receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(RESPONSE)})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    await FewerHeaders(application)(scope, receive, send)
+    return sent
+
+
+def response_names(request: list[tuple[bytes, bytes]]) -> set[bytes]:
+    start = asyncio.run(answer({"type": "http", "headers": request}))[0]
+    return {name for name, _ in start["headers"]}
