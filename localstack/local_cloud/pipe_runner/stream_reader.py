@@ -187,14 +187,11 @@ class ShardReader:
     def _deliver(self, records: Sequence[Record]) -> None:
         """Deliver in batches: in order, or in parallel lanes with each item's records in one lane."""
         size = self._play.source.batch_size
-        lane_count = min(self._play.source.parallel_batches, -(-len(records) // size))
-        if lane_count <= 1:
+        lanes = in_lanes(records, size, self._play.source.parallel_batches)
+        if len(lanes) <= 1:
             for start in range(0, len(records), size):
                 self._play.delivery.deliver(self._shard_id, records[start : start + size], self._settle_through)
             return
-        lanes: list[list[Record]] = [[] for _ in range(lane_count)]
-        for record in records:
-            lanes[hash(repr(sorted(record["dynamodb"].get("Keys", {}).items()))) % lane_count].append(record)
         # Lanes settle out of order, so the checkpoint waits for all of them.
         for done in [self._lanes.submit(self._deliver_lane, lane) for lane in lanes]:
             done.result()
@@ -283,6 +280,19 @@ class ShardReader:
     def _note(self, message: str, **fields: object) -> None:
         place = {"pipe": self._play.definition.name, "shard": self._shard_id}
         logger.warning(message, extra={"fields": {**place, **fields}})
+
+
+def in_lanes(records: Sequence[Record], batch_size: int, lanes_max: int) -> list[list[Record]]:
+    """Deal records to at most `lanes_max` lanes, a whole batch at a time, so that few batches are left part-filled.
+
+    An item's records stay in one lane, in order: a record whose item has come before goes where that one went.
+    """
+    lanes: list[list[Record]] = [[] for _ in range(min(lanes_max, -(-len(records) // batch_size)))]
+    lane_of: dict[str, int] = {}
+    for record in records:
+        item = repr(sorted(record["dynamodb"].get("Keys", {}).items()))
+        lanes[lane_of.setdefault(item, len(lane_of) // batch_size % len(lanes))].append(record)
+    return [lane for lane in lanes if lane]
 
 
 def to_pipe_record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
