@@ -32,10 +32,7 @@ class VelocityWindow:
 
     def observe(self, uses: Sequence[CardUse]) -> list[int]:
         """Record each use and count up to it; results align. A payment that is observed again does not count again."""
-        counts = [self._record(use) for use in uses]
-        while self._uses > self._uses_max and len(self._hours) > 1:
-            self._uses -= len(self._hours.pop(next(iter(self._hours))).seen)
-        return counts
+        return [self._record(use) for use in uses]
 
     def _record(self, use: CardUse) -> int:
         number = int(use.at.timestamp()) // _SECONDS_PER_HOUR
@@ -46,6 +43,8 @@ class VelocityWindow:
             hour.seen.add(mark)
             self._uses += 1
             hour.counts[use.card_token] = hour.counts.get(use.card_token, 0) + 1
+            while self._uses > self._uses_max and len(self._hours) > 1:
+                self._uses -= len(self._hours.pop(next(iter(self._hours))).seen)
         return hour.counts[use.card_token]
 
     def __len__(self) -> int:

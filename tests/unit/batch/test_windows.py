@@ -74,6 +74,12 @@ def test_hours_that_lie_behind_leave_and_the_hour_in_hand_stays() -> None:
             CardUse(f"token-{number}", f"pay-{hour}-{number}", START + timedelta(hours=hour)) for number in range(20)
         ]
         assert window.observe(uses) == [1] * 20
-        assert len(window) <= 60
+        assert len(window) <= 50
     again = [CardUse("token-0", "pay-x", START + timedelta(hours=99))]
     assert window.observe(again) == [2]
+
+
+@given(uses_strategy, st.integers(1, 8))
+def test_what_is_forgotten_does_not_depend_on_how_uses_are_batched(uses: list[CardUse], uses_max: int) -> None:
+    whole, single = VelocityWindow(uses_max=uses_max), VelocityWindow(uses_max=uses_max)
+    assert whole.observe(uses) == [single.observe([use])[0] for use in uses]
