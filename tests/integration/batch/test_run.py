@@ -208,3 +208,34 @@ def test_posted_payments_are_announced_by_chunk_unless_nobody_listens(bank: Bank
     assert bank.scalar("SELECT count(*) FROM ledger.outbox") == 3
     bank.run(write_file(tmp_path / "two.jsonl", rows[300:]), "--chunk-size", "100", "--workers", "1", "--no-announce")
     assert bank.scalar("SELECT count(*) FROM ledger.outbox") == 3
+
+
+def test_strange_texts_spoil_no_chunk(bank: Bank, tmp_path: Path) -> None:
+    """Whatever stands in free text, each row comes to its own end and the run to its."""
+    names = [
+        "\x00NUL",
+        "tab\there",
+        "line\nbreak",
+        "\u202eright to left",
+        "😀" * 20,
+        "'; DROP TABLE x; --",
+        "=1+1",
+        "\\",
+        '"',
+    ]
+    rows = bodies(60, duplicates=0, malformed=0)
+    for number, row in enumerate(rows):
+        name = names[number % len(names)]
+        row["merchant"] = row["merchant"] | {"name": name, "city": name[:35], "acceptor_id": name[:15]}
+    lines = [orjson.dumps(row) for row in rows]
+    lines.append(lines[0].replace(b"NUL", b"\\ud800"))
+    lines.append(orjson.dumps(rows[0] | {"payment_id": "xx_" + "0" * 32, "stan": "999999"}))
+    lines.append(orjson.dumps(rows[1] | {"idempotency_key": "9990:0000001"}))
+    file = tmp_path / "odd.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    results = tmp_path / "refused.jsonl"
+    report = bank.run(file, "--results", str(results))
+    assert report["lines"] == len(lines)
+    assert sum(report[name] for name in COUNT_KEYS) == len(lines)
+    assert report["posted"] > 40, results.read_text()[:2000]
+    assert bank.verified()
