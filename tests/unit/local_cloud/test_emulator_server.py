@@ -2,9 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-from local_cloud.emulator_server import FewerHeaders, JoinedWrites, Send
+import pytest
+
+from local_cloud.emulator_server import FewerHeaders, JoinedWrites, Send, remember_answers, write_json_by_orjson
 
 
 class Wire(asyncio.Transport):
@@ -117,6 +123,54 @@ def test_the_body_and_what_is_no_request_pass_untouched() -> None:
     """The lifespan has no headers; a body has none either."""
     assert asyncio.run(answer({"type": "http", "headers": []}))[1] == {"type": "http.response.body", "body": b"{}"}
     assert len(asyncio.run(answer({"type": "lifespan"}))[0]["headers"]) == len(RESPONSE)
+
+
+def test_json_is_written_compactly_and_by_json_itself_where_orjson_cannot() -> None:
+    """An integer of more than 64 bits is kept to its last digit; options are json's own."""
+    module: Any = ModuleType("module")
+    write_json_by_orjson(module)
+    assert module.json.dumps({"amount": 1250, "name": "Zoë"}) == '{"amount":1250,"name":"Zoë"}'
+    assert module.json.dumps({"n": 2**70}) == '{"n": 1180591620717411303424}'
+    assert module.json.dumps({"b": 1, "a": 2}, sort_keys=True) == '{"a": 2, "b": 1}'
+    assert module.json.loads('{"n": 1180591620717411303424}') == {"n": 2**70}
+    with pytest.raises(TypeError):
+        module.json.dumps({"at": datetime.now(tz=UTC)})
+
+
+def test_a_function_that_remembers_is_asked_once_for_each_argument() -> None:
+    """Its answers stay what they were."""
+    asked: list[str] = []
+
+    def measure(text: str) -> int:
+        asked.append(text)
+        return len(text)
+
+    module: Any = ModuleType("module")
+    module.measure = measure
+    remember_answers(module, "measure")
+    assert [module.measure("one"), module.measure("three"), module.measure("one")] == [3, 5, 3]
+    assert asked == ["one", "three"]
+
+
+def test_the_emulators_checks_of_a_condition_can_be_remembered() -> None:
+    """They take texts and nothing else, and nobody changes what they return."""
+    dynamodb = import_module("ministack.services.dynamodb")
+    condition = "attribute_not_exists(payment_key) OR expires_at < :now"
+    holds = partial(dynamodb._evaluate_condition, condition, attr_values={":now": {"N": "5"}}, attr_names={})
+    items: list[dict[str, Any]] = [
+        {},
+        {"payment_key": {"S": "a"}},
+        {"payment_key": {"S": "a"}, "expires_at": {"N": "4"}},
+    ]
+    before = [holds(item=item) for item in items]
+    plain = {name: getattr(dynamodb, name) for name in ("_condition_syntax_error", "_tokenize")}
+    try:
+        remember_answers(dynamodb, *plain)
+        assert [holds(item=item) for item in items * 2] == before * 2 == [True, False, True] * 2
+        with pytest.raises(ValueError, match="Syntax error"):
+            dynamodb._evaluate_condition("a = = :b", {}, {":b": {"S": ""}}, {})
+    finally:
+        vars(dynamodb).update(plain)
 
 
 RESPONSE = [
