@@ -25,7 +25,14 @@ def ledger_of(option: str | None) -> str | Callable[[], str]:
         return option or settings.ledger_dsn
     if settings.ledger_secret_arn:
         return dsn_of_settings(settings)
-    return local_ledger_dsn(CommandLineSettings()) or load_graph().ledger_dsn()
+    local = local_ledger_dsn(CommandLineSettings())
+    if local:
+        return local
+    graph = _graph_or_none()
+    if graph is None:
+        msg = "No ledger: name one with --ledger or POSTRAIL_LEDGER_DSN, or start the local cloud with `make local`."
+        raise CommandError(msg)
+    return graph.ledger_dsn()
 
 
 def places_of(ledger: str | Callable[[], str], reference: Path | None) -> BatchPlaces:

@@ -76,6 +76,10 @@ def test_a_missing_file_and_missing_reference_data_are_told_before_anything_happ
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("POSTRAIL_LOCAL_DIR", str(tmp_path))
+    for name in ("POSTRAIL_LEDGER_DSN", "POSTRAIL_LEDGER_SECRET_ARN", "POSTRAIL_REFERENCE_TABLE", "POSTRAIL_OUTPUTS"):
+        monkeypatch.delenv(name, raising=False)
+    assert run(["batch", "run", str(tmp_path / "none.csv")]) == 1
+    assert "No ledger: name one with --ledger" in capsys.readouterr().err
     dsn = "postgresql://nobody@127.0.0.1:1/none"
     assert run(["batch", "run", str(tmp_path / "none.csv"), "--ledger", dsn]) == 1
     assert "No reference data" in capsys.readouterr().err
