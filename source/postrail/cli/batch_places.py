@@ -103,13 +103,13 @@ def _is_s3(name: str) -> bool:
 
 
 def _graph_or_none() -> Graph | None:
-    """The graph, unless this process was told all it needs by its settings, or nothing is deployed."""
-    if Settings().reference_table:
-        return None
-    try:
-        return load_graph()
-    except CommandError:
-        return None
+    """The graph, unless this process was told all it needs by its settings, or nothing is deployed here.
+
+    Raises CommandError for a deployment whose files cannot be understood.
+    """
+    settings = CommandLineSettings()
+    deployed = settings.outputs is not None or (settings.local_dir / "outputs.json").exists()
+    return load_graph(settings) if deployed and not Settings().reference_table else None
 
 
 def _environment(graph: Graph) -> dict[str, str]:
