@@ -201,6 +201,20 @@ module "posting" {
   ledger                   = module.ledger.access
   posting_input_format     = var.posting_input_format
   sequence_timeout_seconds = var.sequence_timeout_seconds
+  expire_holds_schedule    = var.expire_holds_schedule
+}
+
+module "anchors" {
+  source = "./modules/anchors"
+
+  platform            = local.platform
+  bus_name            = local.bus.name
+  settings            = var.anchors
+  ledger              = module.ledger.access
+  anchors_key_arn     = module.security.key_arns.anchors
+  alerts_topic_arn    = module.notifications.topics.alerts
+  alarms_run          = var.target.alarms_run
+  deletion_protection = var.deletion_protection
 }
 
 module "record_outcome" {

@@ -60,6 +60,7 @@ output "functions" {
     sequence_postings = module.sequence_postings.function
     record_outcome    = module.record_outcome.function
     migrate_ledger    = module.ledger.function
+    anchor_ledger     = module.anchors.function
   })
 }
 
@@ -76,6 +77,11 @@ output "state_machine_arn" {
 output "ledger_secret_arn" {
   description = "ARN of the secret that leads to the ledger."
   value       = module.ledger.secret_arn
+}
+
+output "ledger_anchors" {
+  description = "Where anchors of the ledger lie, as `postrail ledger verify --anchor` takes it."
+  value       = module.anchors.uri
 }
 
 output "topics" {

@@ -189,6 +189,46 @@ variable "ledger_password" {
   sensitive   = true
 }
 
+variable "anchors" {
+  description = <<-EOT
+    The anchors of the ledger, in a bucket with Object Lock.
+    schedule: when one is taken, rate(...) or cron(...).
+    lock_mode: COMPLIANCE: nobody shortens the retention of what is written, the account's root included. GOVERNANCE: who has
+    s3:BypassGovernanceRetention does, as Terraform needs it to destroy a trial. Use COMPLIANCE where the proof counts.
+    lock_days: how long an anchor cannot be deleted.
+    alarm_hours: after how many hours without an anchor people are told; longer than the schedule's pause.
+  EOT
+  type = object({
+    schedule    = optional(string, "rate(1 hour)")
+    lock_mode   = optional(string, "GOVERNANCE")
+    lock_days   = optional(number, 365)
+    alarm_hours = optional(number, 3)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["COMPLIANCE", "GOVERNANCE"], var.anchors.lock_mode)
+    error_message = "lock_mode is COMPLIANCE or GOVERNANCE."
+  }
+
+  validation {
+    condition     = var.anchors.lock_days >= 1 && var.anchors.lock_days <= 36500 && floor(var.anchors.lock_days) == var.anchors.lock_days
+    error_message = "S3 retains for 1 to 36500 whole days."
+  }
+
+  validation {
+    # CloudWatch looks back over a week at most, hour by hour.
+    condition     = var.anchors.alarm_hours >= 2 && var.anchors.alarm_hours <= 168
+    error_message = "Use 2 to 168 hours."
+  }
+}
+
+variable "expire_holds_schedule" {
+  description = "When holds that are due are ended, rate(...) or cron(...). Until then they hold."
+  type        = string
+  default     = "rate(1 minute)"
+}
+
 variable "batch" {
   description = <<-EOT
     The Fargate task that posts a file from the batch inbox.

@@ -196,6 +196,32 @@ def build_watch_sequences(settings: Settings) -> "Handles":
     )
 
 
+def build_expire_holds(settings: Settings) -> "Handles":
+    """The sweep over holds that are due."""
+    from postrail.adapters.aws.ledger_functions import HoldSweep
+    from postrail.adapters.postgres.holds import PostgresHolds
+
+    return HoldSweep(
+        holds=PostgresHolds(_ledger_database(settings, "expire_holds")),
+        clock=SystemClock(),
+        telemetry=_telemetry(settings, "expire_holds"),
+    )
+
+
+def build_anchor_ledger(settings: Settings) -> "Handles":
+    """The anchors of the ledger's hash chains."""
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.anchors import AnchorBucket
+    from postrail.adapters.aws.ledger_functions import LedgerAnchoring
+    from postrail.adapters.postgres.chain import take_anchor
+
+    return LedgerAnchoring(
+        take=partial(take_anchor, _ledger_database(settings, "anchor_ledger"), clock=SystemClock()),
+        store=AnchorBucket(clients.s3(), _needed(settings.anchors_uri, "anchors_uri")),
+        telemetry=_telemetry(settings, "anchor_ledger"),
+    )
+
+
 def build_migrate_ledger(settings: Settings) -> "Handles":
     """The migration of the ledger's schema."""
     from postrail.adapters.aws.ledger_functions import LedgerMigration

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         default="", description="secret whose JSON carries host, port, dbname, username, password"
     )
     ledger_dsn: str = Field(default="", description="overrides the secret; for the command line and tests")
+    anchors_uri: str = Field(default="", description="where anchors of the ledger are kept: s3://bucket/prefix")
     rules_file: Path | None = Field(default=None, description="default: rules/issuer-default.yaml of the config")
     config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
     posting_input_format: str = Field(default="json", pattern="^(json|fixed_width)$")

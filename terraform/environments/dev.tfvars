@@ -3,7 +3,7 @@ name_prefix = "postrail-dev"
 region      = "eu-west-2"
 
 # An existing PostgreSQL 15 or later, reachable from these subnets. From a VPC the functions also need a way to
-# EventBridge, SQS and Secrets Manager: a NAT gateway or interface endpoints.
+# EventBridge, SQS, Secrets Manager and S3: a NAT gateway or endpoints.
 ledger = {
   host               = "ledger.example.internal"
   username           = "postrail"
@@ -20,6 +20,12 @@ stages = {
 batch = {
   cpu       = 2048
   memory_mb = 4096
+}
+
+# Where the books count, use COMPLIANCE: then nobody deletes an anchor within these days, and nobody the bucket either.
+anchors = {
+  lock_mode = "GOVERNANCE"
+  lock_days = 30
 }
 
 tags                = { Environment = "dev" }

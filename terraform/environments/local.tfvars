@@ -18,5 +18,8 @@ maximum_concurrency = 3
 # An incomplete sequence shows while one watches.
 sequence_timeout_seconds = 20
 
+# Terraform destroys the bucket with its anchors, which COMPLIANCE would forbid.
+anchors = { lock_mode = "GOVERNANCE", lock_days = 1 }
+
 log_retention_days  = 1
 deletion_protection = false

@@ -43,8 +43,8 @@ run "each_class_of_data_has_its_key" {
   }
 
   assert {
-    condition     = keys(output.key_arns) == ["batch", "events", "ledger", "parked", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
-    error_message = "Five keys, rotated, and slow to vanish."
+    condition     = keys(output.key_arns) == ["anchors", "batch", "events", "ledger", "parked", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
+    error_message = "Six keys, rotated, and slow to vanish."
   }
 
   assert {

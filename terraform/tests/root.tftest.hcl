@@ -21,7 +21,8 @@ run "real_account_has_everything" {
 
   assert {
     condition = keys(output.functions) == [
-      "apply_rules", "deduplicate", "enrich", "migrate_ledger", "post", "record_outcome", "relay_outbox", "sequence_postings", "standardise", "watch_sequences",
+      "anchor_ledger", "apply_rules", "deduplicate", "enrich", "expire_holds", "migrate_ledger", "post", "record_outcome", "relay_outbox",
+      "sequence_postings", "standardise", "watch_sequences",
     ]
     error_message = "A function for each folder under lambdas/."
   }
@@ -45,6 +46,28 @@ run "real_account_has_everything" {
     condition     = output.batch.managed && output.batch.subnet_ids == tolist(["subnet-1"]) && output.batch.environment.POSTRAIL_LEDGER_SECRET_ARN == output.ledger_secret_arn && output.batch.environment.POSTRAIL_REFERENCE_TABLE == output.tables.reference.name
     error_message = "Batch tasks run, in the ledger's network unless told otherwise, on the same ledger and reference data."
   }
+}
+
+run "anchors_are_locked_for_a_year" {
+  assert {
+    condition     = output.ledger_anchors == "s3://postrail-test-ledger-anchors-111122223333/ledger"
+    error_message = "Anchors have their own bucket."
+  }
+
+  assert {
+    condition     = var.anchors == { schedule = "rate(1 hour)", lock_mode = "GOVERNANCE", lock_days = 365, alarm_hours = 3 } && var.expire_holds_schedule == "rate(1 minute)"
+    error_message = "An anchor an hour, kept a year, in the mode that can be undone until somebody decides otherwise."
+  }
+}
+
+run "a_lock_that_s3_does_not_know_is_refused" {
+  command = plan
+
+  variables {
+    anchors = { lock_mode = "LEGAL", lock_days = 1.5, alarm_hours = 1 }
+  }
+
+  expect_failures = [var.anchors]
 }
 
 run "stages_choose_their_delivery" {

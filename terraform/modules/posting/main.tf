@@ -1,4 +1,4 @@
-# PostingRequested -> queue -> post -> ledger -> outbox -> bus, and the two schedules that look after what is left over.
+# PostingRequested -> queue -> post -> ledger -> outbox -> bus, and the schedules that look after what is left over.
 
 locals {
   publish = {
@@ -45,5 +45,18 @@ module "watch_sequences" {
   description = "Reports posting sequences whose parts are missing for too long."
   environment = merge(var.ledger.environment, { POSTRAIL_SEQUENCE_TIMEOUT_SECONDS = tostring(var.sequence_timeout_seconds) })
   statements  = concat(var.ledger.statements, [local.publish])
+  vpc         = var.ledger.vpc
+}
+
+module "expire_holds" {
+  source = "../schedule"
+
+  platform    = var.platform
+  bus_name    = var.bus.name
+  name        = "expire_holds"
+  description = "Ends the holds that are due."
+  expression  = var.expire_holds_schedule
+  environment = var.ledger.environment
+  statements  = var.ledger.statements
   vpc         = var.ledger.vpc
 }

@@ -1,9 +1,10 @@
 output "functions" {
-  description = "The functions post, relay_outbox and watch_sequences."
+  description = "The functions post, relay_outbox, watch_sequences and expire_holds."
   value = {
     post            = module.post.function
     relay_outbox    = module.relay_outbox.function
     watch_sequences = module.watch_sequences.function
+    expire_holds    = module.expire_holds.function
   }
 }
 

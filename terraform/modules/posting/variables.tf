@@ -67,3 +67,8 @@ variable "sequence_timeout_seconds" {
   description = "After how many seconds an incomplete sequence counts as overdue."
   type        = number
 }
+
+variable "expire_holds_schedule" {
+  description = "When holds that are due are ended."
+  type        = string
+}

@@ -1,5 +1,8 @@
 locals {
   name = "${var.platform.name_prefix}-${replace(var.name, "_", "-")}"
+
+  # Lambda waits one minute before the first retry and two before the second.
+  event_age_seconds = var.retry_attempts == 0 ? 60 : 900
 }
 
 module "function" {
@@ -16,17 +19,17 @@ module "function" {
   vpc                  = var.vpc
 }
 
-# The next tick is the retry: a failed or late one is dropped, and needs no dead-letter queue.
+# The next tick is the last retry: what failed or came late is dropped, and needs no dead-letter queue.
 resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = module.function.name
-  maximum_retry_attempts       = 0
-  maximum_event_age_in_seconds = 60
+  maximum_retry_attempts       = var.retry_attempts
+  maximum_event_age_in_seconds = local.event_age_seconds
 }
 
 resource "aws_scheduler_schedule" "this" {
   name                = local.name
   description         = var.description
-  schedule_expression = "rate(1 minute)"
+  schedule_expression = var.expression
 
   flexible_time_window {
     mode = "OFF"
@@ -38,8 +41,8 @@ resource "aws_scheduler_schedule" "this" {
     input    = jsonencode({ scheduled = true })
 
     retry_policy {
-      maximum_event_age_in_seconds = 60
-      maximum_retry_attempts       = 0
+      maximum_event_age_in_seconds = local.event_age_seconds
+      maximum_retry_attempts       = var.retry_attempts
     }
   }
 

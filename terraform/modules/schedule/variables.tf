@@ -29,6 +29,28 @@ variable "description" {
   type        = string
 }
 
+variable "expression" {
+  description = "When it runs, as EventBridge Scheduler writes it. Not more often than every minute."
+  type        = string
+  default     = "rate(1 minute)"
+
+  validation {
+    condition     = can(regex("^(rate|cron)\\([^()]+\\)$", var.expression))
+    error_message = "Use rate(...) or cron(...)."
+  }
+}
+
+variable "retry_attempts" {
+  description = "How often a failed run is tried again before the next tick. 0 where that comes soon."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = contains([0, 1, 2], var.retry_attempts)
+    error_message = "Lambda retries at most twice."
+  }
+}
+
 variable "reserved_concurrency" {
   description = "Copies that may run at once, set aside from the account's limit; -1: no limit of its own."
   type        = number

@@ -31,11 +31,12 @@ locals {
   }
 
   keys = {
-    batch  = "Postrail: batch files and their results"
-    events = "Postrail: bus, queues and topics"
-    tables = "Postrail: DynamoDB tables"
-    parked = "Postrail: parked events"
-    ledger = "Postrail: ledger credentials"
+    anchors = "Postrail: anchors of the ledger"
+    batch   = "Postrail: batch files and their results"
+    events  = "Postrail: bus, queues and topics"
+    tables  = "Postrail: DynamoDB tables"
+    parked  = "Postrail: parked events"
+    ledger  = "Postrail: ledger credentials"
   }
 }
 

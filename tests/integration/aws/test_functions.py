@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ from tests.builders.payments import CARD_TOKEN, make_account_details, make_autho
 from tests.integration.aws.conftest import Cloud
 
 from postrail.adapters.aws import clients
+from postrail.adapters.aws.anchors import AnchorBucket
 from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
+from postrail.adapters.postgres.holds import PostgresHolds
+from postrail.adapters.postgres.migrate import migrate
 from postrail.adapters.postgres.verify import verify
 from postrail.adapters.system import SystemClock, SystemIds
 from postrail.bootstrap import SettingMissing
 from postrail.contracts.events import PaymentAuthorized
+from postrail.domain.anchor import AnchorUnusable
+from postrail.domain.errors import Retryable
+from postrail.domain.hold import HoldStatus, PlaceHold
 from postrail.domain.ledger import AccountSpec, AccountStatus, AccountType
 from postrail.sampling.accounts import system_accounts
 
@@ -106,8 +113,8 @@ def test_importing_a_handler_reads_no_setting_and_builds_nothing(name: str, monk
     assert callable(load(name))
 
 
-def test_there_are_ten_functions() -> None:
-    assert len(FUNCTIONS) == 10
+def test_there_are_twelve_functions() -> None:
+    assert len(FUNCTIONS) == 12
 
 
 def test_a_setting_that_is_missing_is_named(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +270,67 @@ def test_a_sequence_without_all_its_parts_raises_one_alert(
     assert load("watch_sequences")(raw_event("scheduled"), None) == {"overdue": 0, "sent": 0}
     load("post")(make_sqs_event(requested[0]), None)
     assert types(with_ledger.arrived()) == ["PaymentPosted"]
+
+
+def test_holds_that_are_due_are_ended_by_the_clock(with_ledger: Graph, postgres_dsn: str) -> None:
+    """What was due a minute ago is available again; what is due tomorrow still holds."""
+    now, ids, customer = SystemClock().now(), SystemIds(), make_account_details()
+    hold_ids = [ids.new_id("hld") for _ in range(3)]
+    due_at = [now - timedelta(minutes=1), now - timedelta(seconds=1), now + timedelta(days=1)]
+    with Database(postgres_dsn) as database:
+        holds, accounts = PostgresHolds(database), PostgresAccounts(database)
+        requests = [
+            PlaceHold(hold_id, hold_id, customer.account_id, customer.currency, 1_000, due, now - timedelta(hours=1))
+            for hold_id, due in zip(hold_ids, due_at, strict=True)
+        ]
+        assert {result.reason for result in holds.place(requests)} == {None}
+        assert load("expire_holds")(raw_event("scheduled"), None) == {"expired": 2, "cut_short": 0}
+        assert [hold.status for hold in holds.find(hold_ids)] == [
+            HoldStatus.EXPIRED,
+            HoldStatus.EXPIRED,
+            HoldStatus.ACTIVE,
+        ]
+        assert accounts.read_balances([customer.account_id])[0].held_minor == 1_000
+        assert load("expire_holds")(raw_event("scheduled"), None) == {"expired": 0, "cut_short": 0}
+    assert verify(postgres_dsn).clean
+
+
+def test_the_anchors_that_are_kept_stand_in_this_ledger_and_in_no_other(
+    with_ledger: Graph, postgres_dsn: str, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole and clean ledger that is not the one they were taken of is found out by them alone."""
+    bucket = with_ledger.cloud.bucket("anchors")
+    monkeypatch.setenv("POSTRAIL_ANCHORS_URI", f"s3://{bucket}/ledger")
+    load("deduplicate")(raw_event("sqs_payment_authorized"), None)
+    walk(with_ledger, *ROAD)
+    kept = load("anchor_ledger")(raw_event("scheduled"), None)
+    assert json.loads(json.dumps(kept))["place"].startswith(f"s3://{bucket}/ledger/20")
+    anchors = list(AnchorBucket(with_ledger.cloud.client("s3"), f"s3://{bucket}/ledger").read())
+    assert [anchor.root for anchor in anchors] == [kept["root"]]
+    with Database(postgres_dsn) as database:
+        assert kept["batches"] == database.fetch("SELECT count(*) FROM ledger.batches")[0][0] > 0
+    report = verify(postgres_dsn, anchors=anchors)
+    assert (report.clean, report.anchors) == (True, 1)
+    migrate(empty_dsn)
+    assert verify(empty_dsn).clean
+    (difference,) = verify(empty_dsn, anchors=anchors).differences
+    assert difference.check == "anchors_stand_in_the_chain"
+
+
+def test_an_anchor_without_a_place_or_a_ledger_is_an_error(
+    graph: Graph, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never a success that kept nothing."""
+    monkeypatch.setenv("POSTRAIL_LEDGER_DSN", postgres_dsn)
+    with pytest.raises(SettingMissing, match="POSTRAIL_ANCHORS_URI"):
+        load("anchor_ledger")(raw_event("scheduled"), None)
+    monkeypatch.setenv("POSTRAIL_ANCHORS_URI", f"s3://{graph.cloud.prefix}-none/ledger")
+    with pytest.raises(AnchorUnusable, match="NoSuchBucket"):
+        load("anchor_ledger")(raw_event("scheduled"), None)
+    monkeypatch.setenv("POSTRAIL_LEDGER_DSN", "postgresql://nobody@127.0.0.1:1/none")
+    for function in ("anchor_ledger", "expire_holds"):
+        with pytest.raises(Retryable):
+            load(function)(raw_event("scheduled"), None)
 
 
 def test_a_ledger_that_is_away_leaves_the_messages_in_their_queue(

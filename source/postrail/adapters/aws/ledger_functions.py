@@ -1,19 +1,33 @@
-"""The functions that stand on the ledger: posting, the audit trail, the outbox relay, the watch, the migration."""
+"""The functions that stand on the ledger: posting, the audit trail, what runs on schedules, the migration."""
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from postrail.adapters.aws.observability import Telemetry, logger
 from postrail.adapters.aws.outcomes import outcome_of
 from postrail.contracts.events import Delivered, Event
+from postrail.domain.anchor import Anchor
 from postrail.domain.errors import Retryable
-from postrail.ports import Clock, EventBus, IdSource, Ledger, Outbox, OutboxRow, OutcomeLog, PostingInputFormat
+from postrail.ports import (
+    AnchorStore,
+    Clock,
+    EventBus,
+    IdSource,
+    Ledger,
+    Outbox,
+    OutboxRow,
+    OutcomeLog,
+    PostingInputFormat,
+)
 from postrail.stages.post import post
 
 _RELAY_EVENTS: Final = 500
-_RELAY_SECONDS_MAX: Final = 40.0
-"""The function has 50 seconds, and the schedule comes again every minute."""
+_SECONDS_MAX: Final = 40.0
+"""A scheduled function has 50 seconds, and the schedule comes again every minute."""
+_EXPIRE_HOLDS: Final = 1_000
+"""At once: their accounts are locked for some tens of milliseconds."""
 _WATCH_ROWS: Final = 100
 _WATCH_ROUNDS_MAX: Final = 20
 
@@ -33,6 +47,14 @@ class OverdueSequences(Protocol):
         self, *, older_than_seconds: int, clock: Clock, ids: IdSource, producer: str, limit: int
     ) -> list[OutboxRow]:
         """Mark up to `limit` of them and put an event for each into the outbox; the rows, leased to the caller."""
+        ...
+
+
+class DueHolds(Protocol):
+    """Ends holds that are due; part of `ports.HoldBook`."""
+
+    def expire(self, now: datetime, *, limit: int) -> list[str]:
+        """End at most `limit` of those due by `now`; their ids. Holds of busy accounts are left for the next call."""
         ...
 
 
@@ -122,7 +144,7 @@ class OutboxRelay:
     def handle(self, event: Any) -> dict[str, int]:  # noqa: ARG002 - a schedule says nothing
         """Send rounds of events until none is left, the bus refuses some, or it is time; {"sent": n, "left": n}."""
         sent = left = 0
-        end_at = self._seconds() + _RELAY_SECONDS_MAX
+        end_at = self._seconds() + _SECONDS_MAX
         while not left and self._seconds() < end_at:
             claimed, taken = self._sender.send_unsent(_RELAY_EVENTS)
             sent += taken
@@ -170,6 +192,60 @@ class SequenceWatch:
                 break
         self._telemetry.batch(received=overdue, published=sent, refused=0, failed=overdue - sent, payment_ids=())
         return {"overdue": overdue, "sent": sent}
+
+
+class HoldSweep:
+    """Ends the holds that are due, set by set."""
+
+    def __init__(
+        self,
+        *,
+        holds: DueHolds,
+        clock: Clock,
+        telemetry: Telemetry,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._holds = holds
+        self._clock = clock
+        self._telemetry = telemetry
+        self._seconds = seconds
+
+    def handle(self, event: Any) -> dict[str, int]:  # noqa: ARG002 - a schedule says nothing
+        """End sets of holds until none is due and free, or it is time; {"expired": n, "cut_short": 0 or 1}.
+
+        Each set commits by itself. After a sweep cut short the next one goes on. Raises Retryable.
+        """
+        now, end_at = self._clock.now(), self._seconds() + _SECONDS_MAX
+        expired = cut_short = 0
+        while some := len(self._holds.expire(now, limit=_EXPIRE_HOLDS)):
+            expired += some
+            if self._seconds() >= end_at:
+                cut_short = 1
+                break
+        self._telemetry.counts("sweep", holds_expired=expired, hold_sweeps_cut_short=cut_short)
+        return {"expired": expired, "cut_short": cut_short}
+
+
+class LedgerAnchoring:
+    """Takes the ends of the hash chains and gives them to a store outside the ledger."""
+
+    def __init__(self, *, take: Callable[[], Anchor], store: AnchorStore, telemetry: Telemetry) -> None:
+        self._take = take
+        self._store = store
+        self._telemetry = telemetry
+
+    def handle(self, event: Any) -> dict[str, Any]:  # noqa: ARG002 - a schedule says nothing
+        """Keep one anchor; {"place": its URI, "root": its root hash, "batches": how many stand under it}.
+
+        Raises Retryable or AnchorUnusable: the invocation failed, and Lambda tries again.
+        """
+        anchor = self._take()
+        place = self._store.keep(anchor)
+        batches = sum(head.lane_no for head in anchor.heads)
+        # The root in the log is one more copy of the proof, in another hand.
+        logger.info("anchored", place=place, root=anchor.root)
+        self._telemetry.counts("anchor", anchors_kept=1, batches_anchored=batches)
+        return {"place": place, "root": anchor.root, "batches": batches}
 
 
 class LedgerMigration:

@@ -42,6 +42,14 @@ class Telemetry:
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
         self._metrics.flush_metrics()
 
+    def counts(self, message: str, **counts: int) -> None:
+        """One line, and a metric for each count: `holds_expired` is the metric HoldsExpired."""
+        logger.info(message, extra=dict(counts))
+        for name, count in counts.items():
+            metric = "".join(word.capitalize() for word in name.split("_"))
+            self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=count)
+        self._metrics.flush_metrics()
+
     def refused(self, letter: DeadLetter) -> None:
         """A message went to the dead letters for good."""
         logger.warning(
