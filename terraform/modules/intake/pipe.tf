@@ -21,7 +21,7 @@ locals {
         }]
       }
       DynamoDBStreamParameters = {
-        BatchSize                      = 30 # three PutEvents of ten; as many rows as came in meanwhile, at once when idle
+        BatchSize                      = 50 # five PutEvents of ten; as many rows as came in meanwhile, at once when idle
         DeadLetterConfig               = { Arn = module.pipe_queue.dead_letter_queue.arn }
         MaximumBatchingWindowInSeconds = 0
         MaximumRecordAgeInSeconds      = 6 * 3600
