@@ -55,9 +55,7 @@ def test_a_thousand_payments_with_duplicates_are_posted_once_each(cloud: Cloud) 
     assert report["referred"] > 0, report
     assert report["rejected"] > 0, report
     assert_all_accounted_for(report)
-    twice = cloud.sql(
-        "SELECT payment_key, count(*) FROM ledger.journal GROUP BY payment_key HAVING count(*) > 1"
-    )
+    twice = cloud.sql("SELECT payment_key, count(*) FROM ledger.journal GROUP BY payment_key HAVING count(*) > 1")
     assert twice == []
     run = report["run_id"]
     posted = cloud.sql(

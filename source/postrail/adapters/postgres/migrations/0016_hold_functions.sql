@@ -317,8 +317,10 @@ DECLARE
     v_account_no integer[];
     v_expired_minor bigint[];
 BEGIN
-    SELECT array_agg(d.hold_id), array_agg(DISTINCT d.account_no) INTO v_hold_id, v_account_no
-      FROM (SELECT hold_id, account_no FROM ledger.holds
+    -- Each aggregate says its order: PostgreSQL 16 sorts the rows for the second before the first sees them.
+    SELECT array_agg(d.hold_id ORDER BY d.expires_at, d.hold_id), array_agg(DISTINCT d.account_no)
+      INTO v_hold_id, v_account_no
+      FROM (SELECT hold_id, account_no, expires_at FROM ledger.holds
              WHERE status = 'active' AND expires_at <= p_now
              ORDER BY expires_at, hold_id LIMIT p_limit) AS d;
 
