@@ -155,11 +155,12 @@ class Road:
         kept: list[int] = []
         enriched: list[PaymentEnriched] = []
         for place, payment, verdict in zip(places, payments, verdicts, strict=True):
-            if isinstance(verdict, PaymentRejected):
-                self._reject(chunk, place, verdict, payment.message)
-            else:
+            # What most of them are is asked first: for a class that is not theirs, contracts answer slowly.
+            if isinstance(verdict, PaymentEnriched):
                 kept.append(place)
                 enriched.append(verdict)
+            else:
+                self._reject(chunk, place, verdict, payment.message)
         return kept, enriched
 
     def _apply_rules(
@@ -170,8 +171,9 @@ class Road:
         kept: list[int] = []
         approved: list[PaymentApproved] = []
         for place, payment, verdict in zip(places, payments, verdicts, strict=True):
-            if isinstance(verdict, PaymentRejected):
-                self._reject(chunk, place, verdict, payment.message)
+            if type(verdict) is PaymentApproved:
+                kept.append(place)
+                approved.append(verdict)
             elif isinstance(verdict, PaymentReferred):
                 chunk.refuse(
                     place,
@@ -184,9 +186,8 @@ class Road:
                     message=payment.message,
                     decision=self._decisions.write(verdict.decision),
                 )
-            else:
-                kept.append(place)
-                approved.append(verdict)
+            elif isinstance(verdict, PaymentRejected):
+                self._reject(chunk, place, verdict, payment.message)
         return kept, approved
 
     def _order(
@@ -197,7 +198,7 @@ class Road:
         is_json = input_format.name == "json"
         sequences = sequence_postings(payments, products=self._tools.products)
         for place, payment, sequence in zip(places, payments, sequences, strict=True):
-            if isinstance(sequence, PaymentRejected):
+            if not isinstance(sequence, list):
                 self._reject(chunk, place, sequence, payment.message)
                 continue
             posting = build_posting(sequence, transaction_id=next(ids))
