@@ -67,15 +67,19 @@ class LedgerRun:
         return self.payments / self.seconds
 
 
-def measure_ledger(payments: int, *, runs: int, writers: int, baseline_payments: int) -> dict[str, Any]:
+def measure_ledger(
+    payments: int, *, runs: int, writers: int, baseline_payments: int, accounts: int = ACCOUNTS
+) -> dict[str, Any]:
     """Post `payments` in each of `runs` runs with `writers` processes; returns the JSON-able report.
+
+    `accounts` is how many customers pay.
 
     Raises InstallationError without a PostgreSQL to run, and LedgerCheckFailed when the books are not right.
     """
     with scratch_server() as server:
-        _prepare_template(server)
-        done = [_run_ledger(server, payments, writers, number) for number in range(runs)]
-        baseline = [_run_baseline(server, baseline_payments, writers) for _ in range(runs)]
+        _prepare_template(server, accounts)
+        done = [_run_ledger(server, payments, writers, number, accounts) for number in range(runs)]
+        baseline = [_run_baseline(server, baseline_payments, writers, accounts) for _ in range(runs)]
         version = server.version
     middle = sorted(done, key=lambda run: run.seconds)[len(done) // 2]
     rate, baseline_rate = median(run.payments_per_s for run in done), median(baseline)
@@ -93,7 +97,7 @@ def measure_ledger(payments: int, *, runs: int, writers: int, baseline_payments:
         "baseline_runs": [round(rate) for rate in baseline],
         "writers": writers,
         "batch_size": BATCH_SIZE,
-        "accounts": ACCOUNTS,
+        "accounts": accounts,
         "hot_accounts": HOT_ACCOUNTS,
         "postgresql": version,
         "settings": SETTINGS,
@@ -104,12 +108,12 @@ def measure_ledger(payments: int, *, runs: int, writers: int, baseline_payments:
 # --- the ledger -----------------------------------------------------------------------------------------------------
 
 
-def _prepare_template(server: ScratchServer) -> None:
+def _prepare_template(server: ScratchServer, accounts: int) -> None:
     dsn = server.create_database(_TEMPLATE)
     migrate(dsn)
     specs = [
         AccountSpec(_customer(number), AccountType.CUSTOMER, "GBP", AccountStatus.OPEN, f"Customer {number}")
-        for number in range(ACCOUNTS)
+        for number in range(accounts)
     ] + [
         AccountSpec(_hot(number), AccountType.SETTLEMENT, "GBP", AccountStatus.OPEN, f"Scheme {number}")
         for number in range(HOT_ACCOUNTS)
@@ -127,11 +131,11 @@ def _hot(number: int) -> str:
     return f"settlement:scheme-{number}:gbp"
 
 
-def _run_ledger(server: ScratchServer, payments: int, writers: int, number: int) -> LedgerRun:
+def _run_ledger(server: ScratchServer, payments: int, writers: int, number: int, accounts: int) -> LedgerRun:
     dsn = server.create_database(_DATABASE, template=_TEMPLATE)
     started_from = server.wal_bytes()
     spans = _in_processes(
-        _write_ledger, [(dsn, count, _SEED + 100 * number + w) for w, count in _shares(payments, writers)]
+        _write_ledger, [(dsn, count, _SEED + 100 * number + w, accounts) for w, count in _shares(payments, writers)]
     )
     wal_bytes = server.wal_bytes() - started_from
     rows = _check_books(dsn, payments)
@@ -144,9 +148,9 @@ def _shares(payments: int, writers: int) -> Iterator[tuple[int, int]]:
         yield writer, payments // writers + (writer < payments % writers)
 
 
-def _write_ledger(dsn: str, count: int, seed: int, ready: Barrier) -> tuple[float, float, float]:
+def _write_ledger(dsn: str, count: int, seed: int, accounts: int, ready: Barrier) -> tuple[float, float, float]:
     """One writer's work: returns start and end (of the clock that all processes share) and its peak memory in MiB."""
-    orders = list(_orders(count, seed))
+    orders = list(_orders(count, seed, accounts))
     batches = [orders[start : start + BATCH_SIZE] for start in range(0, count, BATCH_SIZE)]
     with Database(dsn, application_name="postrail-bench") as database:
         database.fetch("SELECT 1")
@@ -162,14 +166,14 @@ def _write_ledger(dsn: str, count: int, seed: int, ready: Barrier) -> tuple[floa
         return started, time.monotonic(), _peak_rss_mib()
 
 
-def _orders(count: int, seed: int) -> Iterator[PostingOrder]:
+def _orders(count: int, seed: int, accounts: int) -> Iterator[PostingOrder]:
     rng = random.Random(seed)
     now = datetime.now(UTC)
     now_ms, now_us = int(now.timestamp() * 1000), int(now.timestamp() * 1_000_000)
     for number in range(count):
         identity = format_uuid7("pay", now_ms + number // 1000, rng.getrandbits(80))
         amount = rng.randrange(100, 20_000)
-        legs = pair(_customer(rng.randrange(ACCOUNTS)), _hot(rng.randrange(HOT_ACCOUNTS)), amount, "GBP")
+        legs = pair(_customer(rng.randrange(accounts)), _hot(rng.randrange(HOT_ACCOUNTS)), amount, "GBP")
         yield PostingOrder(
             Posting(
                 transaction_id=format_uuid7("txn", now_ms + number // 1000, rng.getrandbits(80)),
@@ -210,16 +214,18 @@ CREATE TABLE balances (account_id text PRIMARY KEY, total_minor bigint NOT NULL 
 """
 
 
-def _run_baseline(server: ScratchServer, payments: int, writers: int) -> float:
+def _run_baseline(server: ScratchServer, payments: int, writers: int, accounts: int) -> float:
     """Payments a second, one transaction for each."""
     dsn = server.create_database(_DATABASE)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(_BASELINE_TABLES)
         with connection.cursor().copy("COPY balances (account_id) FROM STDIN") as copy:
-            for account in [*map(_customer, range(ACCOUNTS)), *map(_hot, range(HOT_ACCOUNTS))]:
+            for account in [*map(_customer, range(accounts)), *map(_hot, range(HOT_ACCOUNTS))]:
                 copy.write_row((account,))
         connection.execute("ANALYZE")
-    spans = _in_processes(_write_baseline, [(dsn, count, _SEED + w) for w, count in _shares(payments, writers)])
+    spans = _in_processes(
+        _write_baseline, [(dsn, count, _SEED + w, accounts) for w, count in _shares(payments, writers)]
+    )
     with psycopg.connect(dsn) as connection:
         row = connection.execute(
             "SELECT (SELECT count(*) FROM transactions), (SELECT sum(total_minor) FROM balances)"
@@ -230,8 +236,8 @@ def _run_baseline(server: ScratchServer, payments: int, writers: int) -> float:
     return payments / (max(end for _, end, _ in spans) - min(start for start, _, _ in spans))
 
 
-def _write_baseline(dsn: str, count: int, seed: int, ready: Barrier) -> tuple[float, float, float]:
-    return asyncio.run(_write_one_by_one(dsn, list(_orders(count, seed)), ready))
+def _write_baseline(dsn: str, count: int, seed: int, accounts: int, ready: Barrier) -> tuple[float, float, float]:
+    return asyncio.run(_write_one_by_one(dsn, list(_orders(count, seed, accounts)), ready))
 
 
 async def _write_one_by_one(dsn: str, orders: Sequence[PostingOrder], ready: Barrier) -> tuple[float, float, float]:
@@ -276,7 +282,7 @@ async def _write_one(connection: "asyncpg.Connection[asyncpg.Record]", posting: 
 # --- processes ------------------------------------------------------------------------------------------------------
 
 
-def _in_processes(work: Any, shares: Sequence[tuple[str, int, int]]) -> list[tuple[float, float, float]]:
+def _in_processes(work: Any, shares: Sequence[tuple[str, int, int, int]]) -> list[tuple[float, float, float]]:
     """Run `work` in a process for each share, all starting together; raises what a process raised."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:

@@ -53,7 +53,15 @@ class PipelineRun:
         return float(self.report["lines"]) / float(self.report["seconds"])
 
 
-def measure_pipeline(count: int, *, runs: int, workers: int, file_format: str, baseline_count: int) -> dict[str, Any]:
+def measure_pipeline(
+    count: int,
+    *,
+    runs: int,
+    workers: int,
+    file_format: str,
+    baseline_count: int,
+    accounts: int = ACCOUNTS,
+) -> dict[str, Any]:
     """Run a file of `count` rows `runs` times; returns the JSON-able report.
 
     Raises InstallationError without a PostgreSQL to run, and PipelineCheckFailed when a run is not right.
@@ -62,8 +70,8 @@ def measure_pipeline(count: int, *, runs: int, workers: int, file_format: str, b
         sample, reference, short = (
             Path(folder) / name for name in (f"day.{file_format}", "reference.jsonl", "short.jsonl")
         )
-        _generate(sample, count, ["--reference", str(reference)])
-        _generate(short, baseline_count, [])
+        _generate(sample, count, accounts, ["--reference", str(reference)])
+        _generate(short, baseline_count, accounts, [])
         dsn = server.create_database(_TEMPLATE)
         migrate(dsn)
         _postrail(["batch", "open-accounts", str(reference), "--ledger", dsn])
@@ -89,15 +97,15 @@ def measure_pipeline(count: int, *, runs: int, workers: int, file_format: str, b
         "file_format": file_format,
         "file_bytes": size_bytes,
         "workers": workers,
-        "accounts": ACCOUNTS,
+        "accounts": accounts,
         "postgresql": version,
         "settings": SETTINGS,
         "machine": describe_machine(),
     }
 
 
-def _generate(target: Path, count: int, options: Sequence[str]) -> None:
-    shares = ["--duplicates", str(DUPLICATES), "--malformed", str(MALFORMED), "--accounts", str(ACCOUNTS)]
+def _generate(target: Path, count: int, accounts: int, options: Sequence[str]) -> None:
+    shares = ["--duplicates", str(DUPLICATES), "--malformed", str(MALFORMED), "--accounts", str(accounts)]
     _postrail(
         ["batch", "generate", "--count", str(count), "--seed", str(_SEED), *shares, "--out", str(target), *options]
     )

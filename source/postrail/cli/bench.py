@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from postrail.bench.ledger import measure_ledger
+from postrail.bench.ledger import ACCOUNTS, measure_ledger
 from postrail.bench.pipeline import measure_pipeline
 from postrail.bench.stages import measure_stages
 from postrail.cli import console
@@ -12,6 +12,7 @@ from postrail.settings import Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure speed on this machine.")
 
+Accounts = Annotated[int, typer.Option(min=100, max=1_000_000, help="Customers that pay.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -57,11 +58,14 @@ def ledger(
     baseline_payments: Annotated[
         int, typer.Option(min=100, help="Payments in each run of the one-transaction-a-payment baseline.")
     ] = 10_000,
+    accounts: Accounts = ACCOUNTS,
     as_json: AsJson = False,
 ) -> None:
     """Post sequenced two-leg payments into a scratch ledger with durable commits, and compare with the obvious way."""
     with console.working("Posting into a scratch PostgreSQL"):
-        report = measure_ledger(payments, runs=runs, writers=writers, baseline_payments=baseline_payments)
+        report = measure_ledger(
+            payments, runs=runs, writers=writers, baseline_payments=baseline_payments, accounts=accounts
+        )
     if as_json:
         console.write_json(report)
         return
@@ -88,12 +92,13 @@ def pipeline(
     baseline_count: Annotated[
         int, typer.Option(min=100, help="Rows of the one-transaction-a-payment baseline's file.")
     ] = 3_000,
+    accounts: Accounts = ACCOUNTS,
     as_json: AsJson = False,
 ) -> None:
     """Run a sample file from its raw rows into a scratch ledger with durable commits, as `postrail batch run` does."""
     with console.working("Running a sample file into a scratch PostgreSQL"):
         report = measure_pipeline(
-            count, runs=runs, workers=workers, file_format=file_format, baseline_count=baseline_count
+            count, runs=runs, workers=workers, file_format=file_format, baseline_count=baseline_count, accounts=accounts
         )
     if as_json:
         console.write_json(report)
