@@ -39,6 +39,12 @@ DAY: Final = date(2026, 10, 1)
 ACCOUNTS: Final = sample_accounts(7, 300)
 RATES: Final = load_rates(CONFIG / "reference" / "rates.yaml")
 
+# A shell starts what it puts into the background deaf to Ctrl-C, and so are the tests that it runs there.
+_COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from postrail.cli.main import main; sys.exit(main())"
+)
+
 
 def bodies(
     count: int, *, accounts: list[SampleAccount] = ACCOUNTS, seed: int = 7, **options: Any
@@ -98,7 +104,7 @@ class Bank:
     def start(self, file: Path, *more: str) -> "subprocess.Popen[str]":
         """`postrail batch run` as a process with a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "postrail.cli.main", *self.arguments(file, *more)],
+            [sys.executable, "-c", _COMMAND, *self.arguments(file, *more)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
