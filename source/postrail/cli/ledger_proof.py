@@ -113,7 +113,7 @@ def _print_report(report: VerifyReport) -> None:
     out.print(grid)
     out.print(
         f"\n{report.accounts:,} accounts, {report.transactions:,} transactions in {report.batches:,} batches, "
-        f"{report.entries:,} entries, {report.anchors:,} anchors.",
+        f"{report.entries:,} entries; anchors checked: {report.anchors:,}.",
         soft_wrap=True,
     )
     if report.clean:
