@@ -239,3 +239,18 @@ def test_strange_texts_spoil_no_chunk(bank: Bank, tmp_path: Path) -> None:
     assert sum(report[name] for name in COUNT_KEYS) == len(lines)
     assert report["posted"] > 40, results.read_text()[:2000]
     assert bank.verified()
+
+
+def test_a_row_that_uses_another_rows_payment_id_is_refused_as_on_the_event_road(bank: Bank, tmp_path: Path) -> None:
+    """Its acquirer's key differs, so it is no duplicate; but a payment id has one posting sequence, posted once."""
+    rows = bodies(300, malformed=0.0, duplicates=0.0)
+    first = next(row for row in rows if row["transaction_type"] == "00")
+    stolen = first | {"stan": "999999", "idempotency_key": None}
+    stolen = {name: value for name, value in stolen.items() if value is not None}
+    at = rows.index(first) + 1
+    results = tmp_path / "refused.jsonl"
+    plain = bank.run(write_file(tmp_path / "day.jsonl", [*rows[:at], stolen, *rows[at:]]), "--results", str(results))
+    refused = [row for row in map(orjson.loads, results.read_bytes().splitlines()) if row["line"] == at + 1]
+    assert [(row["outcome"], row["reason_code"]) for row in refused] == [("failed", "SEQUENCE_INCONSISTENT")]
+    assert plain["failed"] == 1
+    assert bank.verified()

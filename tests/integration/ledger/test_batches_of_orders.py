@@ -238,3 +238,21 @@ def test_one_call_is_one_batch_and_one_link_of_the_chain(database: Database, led
     assert recorded[0][0] == 1
     assert count(database, "ledger.outbox", f"batch_id = {batch_id}") == 1
     assert verify(database).clean
+
+
+def test_a_payment_that_comes_again_under_another_key_is_refused_whichever_road_brought_it(
+    database: Database, ledger: PostgresLedger
+) -> None:
+    """A posting sequence is posted once, for ever: in one call, in a later one, and by the event road after a file."""
+    first = _pay(ADA, SETTLEMENT, 10)
+    same = {"sequence_id": first.posting.sequence_id, "payment_id": first.posting.payment_id}
+    again = [with_posting(_pay(ADA, SETTLEMENT, 10), **same) for _ in range(2)]
+    delivered = with_posting(make_order(*pair(ADA, SETTLEMENT, 10, "GBP")), **same)
+    neighbour = _pay(BEN, SETTLEMENT, 10)
+    assert _reasons(post_orders(ledger, first, again[0])) == [None, ReasonCode.SEQUENCE_INCONSISTENT]
+    assert _reasons(post_orders(ledger, again[1], neighbour)) == [ReasonCode.SEQUENCE_INCONSISTENT, None]
+    (refused,) = post_orders(ledger, delivered)
+    assert refused.reason is ReasonCode.SEQUENCE_INCONSISTENT
+    assert first.posting.transaction_id in refused.detail
+    assert count(database, "ledger.journal_transactions", "kind = 'payment'") == 2
+    assert verify(database).clean

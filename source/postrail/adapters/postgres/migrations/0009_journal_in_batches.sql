@@ -57,9 +57,13 @@ CREATE TABLE ledger.journal_transactions (
 
 CREATE INDEX journal_transactions_payment_id ON ledger.journal_transactions (payment_id);
 
+CREATE UNIQUE INDEX journal_transactions_sequence_id ON ledger.journal_transactions (sequence_id)
+    WHERE kind = 'payment';
+
 CREATE UNIQUE INDEX journal_transactions_reverses ON ledger.journal_transactions (reverses) WHERE reverses IS NOT NULL;
 
 COMMENT ON COLUMN ledger.journal_transactions.payment_key IS 'unique for ever: a payment is posted exactly once';
+COMMENT ON COLUMN ledger.journal_transactions.sequence_id IS 'posted once, for ever; a reversal names its original''s';
 COMMENT ON COLUMN ledger.journal_transactions.occurred_at IS 'event time: when the payment happened';
 COMMENT ON COLUMN ledger.journal_transactions.reverses IS 'the transaction that this one takes back; once only';
 

@@ -11,6 +11,7 @@
 --   the caller's own
 --   ALREADY_POSTED       the payment key is in the journal with the same fingerprint; `standing` says where
 --   POSTING_CONFLICT     the payment key is in the journal with another fingerprint
+--   SEQUENCE_INCONSISTENT  the sequence is posted, by a payment with another key
 --   ACCOUNT_NOT_FOUND, CURRENCY_MISMATCH
 --   ACCOUNT_NOT_OPEN     closed; or frozen, and the leg is a debit: what is owed to a customer still arrives
 --   AMOUNT_OVERFLOW      a balance would leave the range of a bigint
@@ -94,6 +95,20 @@ BEGIN
 
             IF v_careful THEN
                 FOR v_row IN
+                    SELECT o.no, t.transaction_id
+                      FROM unnest(p_sequence_id) WITH ORDINALITY AS o (sequence_id, no)
+                     CROSS JOIN LATERAL (SELECT transaction_id FROM ledger.journal_transactions
+                                          WHERE sequence_id = o.sequence_id AND kind = 'payment' OFFSET 0) AS t
+                     WHERE p_kind = 'payment'
+                LOOP
+                    CONTINUE WHEN NOT v_ok[v_row.no];
+                    v_ok[v_row.no] := false;
+                    v_standing[v_row.no] := v_row.transaction_id;
+                    v_reason[v_row.no] := 'SEQUENCE_INCONSISTENT';
+                    v_detail[v_row.no] := 'the sequence is posted under another payment key by '
+                                          || ledger.id_text('txn', v_row.transaction_id);
+                END LOOP;
+                FOR v_row IN
                     SELECT DISTINCT ON (l.order_no) l.order_no, l.account, v_accounts.fault[l.account] AS fault
                       FROM unnest(l_order, l_account, l_amount_minor)
                            WITH ORDINALITY AS l (order_no, account, amount_minor, no)
@@ -145,11 +160,14 @@ BEGIN
             EXIT;
         EXCEPTION
             WHEN unique_violation THEN
-                -- Another session posted one of the keys between our look and our insert: look again.
+                -- Another session posted one of the keys between our look and our insert, or a sequence is posted
+                -- under another key: look again, and at the sequences too.
                 GET STACKED DIAGNOSTICS v_constraint = CONSTRAINT_NAME;
-                IF v_constraint <> 'journal_transactions_payment_key_key' OR v_attempt >= 5 THEN
+                IF v_attempt >= 5 OR v_constraint NOT IN
+                       ('journal_transactions_payment_key_key', 'journal_transactions_sequence_id') THEN
                     RAISE;
                 END IF;
+                v_careful := v_careful OR v_constraint = 'journal_transactions_sequence_id';
             WHEN foreign_key_violation OR check_violation OR numeric_value_out_of_range THEN
                 IF v_careful THEN
                     RAISE;
