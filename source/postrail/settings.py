@@ -55,3 +55,28 @@ class CommandLineSettings(BaseSettings):
         default=None, description="`terraform output -json` of a graph in a real account; then local_dir is not read"
     )
     ledger_dsn: str = Field(default="", description="overrides the ledger's secret and the local cloud's own DSN")
+
+
+class SwitchSettings(BaseSettings):
+    """What a process of the switch, or a function of its API, needs to know of its surroundings."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
+
+    ecosystem_file: Path | None = Field(default=None, description="default: ecosystem.yaml of the config folder")
+    config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
+    ledger_secret_arn: str = ""
+    ledger_dsn: str = Field(default="", description="overrides the secret; for one machine and tests")
+    authorizations_table: str = Field(default="", description="where the bank hands its approvals to the pipeline")
+    reference_table: str = Field(default="", description="where the pipeline finds the account of a card")
+    card_vault_table: str = Field(default="", description="DynamoDB table of encrypted card numbers")
+    card_vault_key_arn: str = Field(default="", description="KMS key over the vault's data keys")
+    notifications_topic_arn: str = ""
+    token_issuer: str = Field(default="", description="the claim iss that access tokens must carry")
+    token_audience: str = Field(default="postrail", description="the claim aud that access tokens must carry")
+    token_keys: str = Field(default="", description="JWKS document, or its https URL, that signs access tokens")
+    hsm: str = Field(default="software", pattern="^(software|payment_cryptography)$")
+    hsm_keys: str = Field(
+        default="", description="JSON: key name to hex (software) or to key ARN; or the ARN of a secret that holds it"
+    )
+    health_port: int = Field(default=0, ge=0, le=65_535, description="0: none")
+    log_level: str = "INFO"

@@ -8,7 +8,16 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from postrail.contracts.base import Contract, Fingerprint, Id, Instant, PaymentKey, Text
+from postrail.contracts.base import (
+    AmountMinor,
+    Contract,
+    CurrencyCode,
+    Fingerprint,
+    Id,
+    Instant,
+    PaymentKey,
+    Text,
+)
 from postrail.contracts.payment import Authorization, Decision, Enrichment, LegData, PartData
 from postrail.domain.errors import ReasonCode
 
@@ -147,6 +156,21 @@ class PaymentPostingFailed(_AboutPayment):
     reason: Text
 
 
+class AuthorizationReversed(_AboutPayment):
+    """The issuer undid an approval, whole or in part: a hold was released, or what was posted was turned back."""
+
+    terminal: ClassVar[bool] = True
+    reversed_minor: AmountMinor = Field(description="minor units of `currency`, undone by this reversal")
+    remaining_minor: Annotated[int, Field(ge=0, lt=2**63)] = Field(description="what is left of the approval")
+    currency: CurrencyCode = Field(description="transaction currency, alpha-3")
+    message_reason: Annotated[str, Field(pattern=r"^[0-9]{4}$")] = Field(
+        description="why: ISO 8583:1993 DE 25, e.g. 4000 customer cancellation, 4021 timeout"
+    )
+    hold_id: Id | None = Field(default=None, description="the hold that was released")
+    transaction_id: Id | None = Field(default=None, description="the ledger's transaction that turned the money back")
+    reversed_at: Instant
+
+
 class PostingSequenceOverdue(_AboutPayment):
     """Parts of a posting sequence are missing for longer than the configured time."""
 
@@ -168,6 +192,7 @@ EVENT_TYPES: tuple[type[EventData], ...] = (
     PostingRequested,
     PaymentPosted,
     PaymentPostingFailed,
+    AuthorizationReversed,
     PostingSequenceOverdue,
 )
 

@@ -78,6 +78,9 @@ class Authorization(Contract):
     approval_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ]{6}$")] = Field(description="DE 38")
     entry_mode: EntryMode
     merchant: Merchant
+    hold_id: Id | None = Field(
+        default=None, description="the hold that the issuer placed for it: the posting captures it, and ends it"
+    )
 
 
 class AccountDetails(Contract):

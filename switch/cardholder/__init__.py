@@ -1,0 +1,1 @@
+"""Cardholders at terminals: single payments, scripts and scenarios."""

@@ -1,0 +1,1 @@
+"""Accounts, cards and the vault of card numbers, and the HTTP API over them."""

@@ -1,0 +1,1 @@
+"""Connections between peers of the switch: framed, multiplexed, signed on, echoed, reconnected."""
