@@ -12,7 +12,10 @@ class PinRefused(Exception):
 
 
 class Hsm(Protocol):
-    """PIN blocks in and out, under keys known by name. Blocks are upper-case hex (DE 52), ISO 9564-1 formats 0 and 4."""
+    """PIN blocks in and out, under keys known by name.
+
+    Blocks are upper-case hex (DE 52), ISO 9564-1 formats 0 and 4.
+    """
 
     async def translate_pin(self, block: str, pan: str, *, from_key: str, to_key: str) -> str:
         """The block under another zone key. Raises PinRefused, and Retryable when the module cannot be asked."""
