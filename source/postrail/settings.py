@@ -63,6 +63,10 @@ class SwitchSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
 
     ecosystem_file: Path | None = Field(default=None, description="default: ecosystem.yaml of the config folder")
+    ecosystem_hosts: dict[str, str] = Field(
+        default={}, description="where banks and networks are reached instead: id to host or host:port"
+    )
+    listen_host: str = Field(default="", description="address to listen on instead of the ecosystem's, e.g. 0.0.0.0")
     config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
     ledger_secret_arn: str = ""
     ledger_dsn: str = Field(default="", description="overrides the secret; for one machine and tests")
