@@ -15,6 +15,7 @@ from tests.builders.payments import make_authorization, make_card
 
 from postrail.contracts.envelope import start_event
 from postrail.contracts.events import (
+    AuthorizationReversed,
     DuplicateParked,
     Event,
     EventData,
@@ -28,7 +29,7 @@ from postrail.contracts.events import (
     PaymentRejected,
     PostingSequenceOverdue,
 )
-from postrail.contracts.payment import RuleHit, RuleOutcome
+from postrail.contracts.payment import Authorization, RuleHit, RuleOutcome
 from postrail.domain.errors import ReasonCode
 from postrail.domain.ids import format_uuid7
 from postrail.merchants import load_merchants
@@ -160,6 +161,40 @@ def valid_examples() -> Iterator[tuple[str, Event[EventData]]]:
     yield "closed_account", follow(requested[-1], failed)
     overdue = PostingSequenceOverdue(**sequence, missing=(2,), total=2, waiting_seconds=900)
     yield "part_missing", follow(requested[0], overdue)
+    for name, reversal in _reversals(authorization, ticking):
+        yield (
+            name,
+            start_event(
+                reversal, correlation_id="batch-2026-10-01", producer="postrail.bank", clock=ticking, ids=ticking
+            ),
+        )
+
+
+def _reversals(authorization: Authorization, ticking: _Ticking) -> Iterator[tuple[str, AuthorizationReversed]]:
+    """What an issuer may undo: an approval that waits for its posting, or a part of one that was posted."""
+    told = {"payment_id": authorization.payment_id, "currency": authorization.currency}
+    yield (
+        "timed_out",
+        AuthorizationReversed(
+            **told,
+            reversed_minor=authorization.amount_minor,
+            remaining_minor=0,
+            message_reason="4021",
+            hold_id=ticking.new_id("hld"),
+            reversed_at=ticking.now(),
+        ),
+    )
+    yield (
+        "returned_in_part",
+        AuthorizationReversed(
+            **told,
+            reversed_minor=500,
+            remaining_minor=authorization.amount_minor - 500,
+            message_reason="4000",
+            transaction_id=ticking.new_id("txn"),
+            reversed_at=ticking.now(),
+        ),
+    )
 
 
 def write_examples(target: Path) -> None:
