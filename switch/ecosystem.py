@@ -5,10 +5,11 @@ Ranges are given as in the field: the first digits of a card number (issuer iden
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +18,7 @@ from postrail.domain.errors import ConfigInvalid
 from switch.iso8583.framing import FramingKind
 from switch.iso8583.mac import MacKind
 
+_PORT_MAX: Final = 65_535
 PartT = TypeVar("PartT", "Network", "Bank")
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,31}$")]
 
@@ -154,6 +156,19 @@ class Ecosystem(_Part):
         """The bank of this id. Raises ConfigInvalid."""
         return _named("bank", bank_id, self.banks)
 
+    def reached_at(self, hosts: Mapping[str, str]) -> "Ecosystem":
+        """The same, with networks and banks where `hosts` says: id to `host`, or to `host:port`. Raises ConfigInvalid."""
+        known = {part.id for part in (*self.networks, *self.banks)}
+        if strangers := hosts.keys() - known:
+            msg = f"hosts are given for {', '.join(sorted(strangers))}, which the ecosystem does not know"
+            raise ConfigInvalid(msg)
+        return self.model_copy(
+            update={
+                "networks": tuple(_moved(network, hosts) for network in self.networks),
+                "banks": tuple(_moved(bank, hosts) for bank in self.banks),
+            }
+        )
+
     def members(self, network_id: str) -> tuple[Bank, ...]:
         """The banks that a network reaches."""
         return tuple(bank for bank in self.banks if network_id in bank.networks)
@@ -199,6 +214,18 @@ def load_ecosystem(path: Path) -> Ecosystem:
         place = ".".join(str(step) for step in first["loc"])
         msg = f"{path}: {place + ': ' if place else ''}{first['msg']}"
         raise ConfigInvalid(msg) from error
+
+
+def _moved(part: PartT, hosts: Mapping[str, str]) -> PartT:
+    if part.id not in hosts:
+        return part
+    host, colon, port = hosts[part.id].rpartition(":")
+    if not colon:
+        return part.model_copy(update={"listen": part.listen.model_copy(update={"host": hosts[part.id]})})
+    if not (port.isascii() and port.isdecimal() and int(port) <= _PORT_MAX):
+        msg = f"{part.id} is reached at {hosts[part.id]}: what follows the colon is no port"
+        raise ConfigInvalid(msg)
+    return part.model_copy(update={"listen": part.listen.model_copy(update={"host": host, "port": int(port)})})
 
 
 def _named(kind: str, wanted: str, parts: tuple[PartT, ...]) -> PartT:

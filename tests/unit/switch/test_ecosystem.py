@@ -59,10 +59,28 @@ def test_two_banks_of_one_id_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match="nowhere.yaml cannot be read"):
+    with pytest.raises(ConfigInvalid, match=r"nowhere\.yaml cannot be read"):
         load_ecosystem(tmp_path / "nowhere.yaml")
 
 
 def test_an_unknown_id_is_answered_with_the_ids_there_are() -> None:
     with pytest.raises(ConfigInvalid, match="has no bank westgate; it has northgate, harbour"):
         load_ecosystem(SHIPPED).bank("westgate")
+
+
+def test_peers_can_be_reached_elsewhere_than_the_file_says() -> None:
+    moved = load_ecosystem(SHIPPED).reached_at({"northgate": "bank.internal", "meridian": "10.0.0.7:9000"})
+    assert (moved.bank("northgate").listen.host, moved.bank("northgate").listen.port) == ("bank.internal", 8591)
+    assert (moved.network("meridian").listen.host, moved.network("meridian").listen.port) == ("10.0.0.7", 9000)
+    assert moved.bank("harbour") == load_ecosystem(SHIPPED).bank("harbour")
+
+
+@pytest.mark.parametrize("place", ["host:port", "host:70000", "host:"])
+def test_a_place_with_a_port_that_is_none_is_refused(place: str) -> None:
+    with pytest.raises(ConfigInvalid, match="no port"):
+        load_ecosystem(SHIPPED).reached_at({"northgate": place})
+
+
+def test_a_place_for_somebody_unknown_is_refused() -> None:
+    with pytest.raises(ConfigInvalid, match="westgate, which the ecosystem does not know"):
+        load_ecosystem(SHIPPED).reached_at({"westgate": "localhost"})
