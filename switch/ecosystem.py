@@ -157,8 +157,11 @@ class Ecosystem(_Part):
         return _named("bank", bank_id, self.banks)
 
     def reached_at(self, hosts: Mapping[str, str]) -> "Ecosystem":
-        """The same, with networks and banks where `hosts` says: id to `host`, or to `host:port`. Raises ConfigInvalid."""
-        known = {part.id for part in (*self.networks, *self.banks)}
+        """The same, with networks and banks where `hosts` says: id to `host`, or to `host:port`.
+
+        Raises ConfigInvalid.
+        """
+        known = {network.id for network in self.networks} | {bank.id for bank in self.banks}
         if strangers := hosts.keys() - known:
             msg = f"hosts are given for {', '.join(sorted(strangers))}, which the ecosystem does not know"
             raise ConfigInvalid(msg)
