@@ -29,7 +29,7 @@ class Fault(StrEnum):
     MAC_INVALID = "mac_invalid"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Message:
     """One message. `fields` maps data element numbers to text; binary elements are upper-case hex.
 
@@ -39,6 +39,10 @@ class Message:
     mti: str
     fields: dict[int, str] = field(default_factory=dict)
     header: bytes = b""
+
+    def __repr__(self) -> str:
+        """Type and element numbers alone: what is printed must not hold card data."""
+        return f"Message({self.mti!r}, fields {sorted(self.fields)})"
 
     def __getitem__(self, number: int) -> str:
         """A data element. Raises KeyError when it is absent."""
