@@ -6,7 +6,7 @@ Region, credentials and endpoint are boto3's own business (AWS_REGION, AWS_ENDPO
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 # A function's timeout is tens of seconds: three tries of at most two and five seconds fit in.
@@ -54,6 +55,12 @@ def events() -> "EventBridgeClient":
 
 
 @cache
+def kms() -> Any:
+    """The KMS client of this process."""
+    return _session().client("kms", config=CLIENT_CONFIG)
+
+
+@cache
 def s3() -> "S3Client":
     """The S3 client of this process."""
     return _session().client("s3", config=CLIENT_CONFIG)
@@ -63,6 +70,12 @@ def s3() -> "S3Client":
 def secrets_manager() -> "SecretsManagerClient":
     """The Secrets Manager client of this process."""
     return _session().client("secretsmanager", config=CLIENT_CONFIG)
+
+
+@cache
+def sns() -> "SNSClient":
+    """The SNS client of this process."""
+    return _session().client("sns", config=CLIENT_CONFIG)
 
 
 @cache

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from postrail.adapters.postgres.accounts import PostgresAccounts
-from postrail.adapters.postgres.connection import Database
-from postrail.domain.card import is_card_token, passes_luhn
 from switch.ecosystem import load_ecosystem
 from switch.issuing.card_sample import make_sample_cards
 from switch.issuing.lookup import HmacPanLookup
+
+from postrail.adapters.postgres.accounts import PostgresAccounts
+from postrail.adapters.postgres.connection import Database
+from postrail.domain.card import is_card_token, passes_luhn
 
 ECOSYSTEM = load_ecosystem(Path(__file__).parents[4] / "config" / "ecosystem.yaml")
 

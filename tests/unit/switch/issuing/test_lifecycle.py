@@ -1,7 +1,6 @@
 """The life of a card."""
 
 import pytest
-
 from switch.issuing.lifecycle import CardStatus, before, may_become
 
 

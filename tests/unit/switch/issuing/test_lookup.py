@@ -4,7 +4,6 @@ import hashlib
 import hmac
 
 import pytest
-
 from switch.issuing.lookup import HmacPanLookup
 
 PAN = "4761340000000019"
