@@ -1,20 +1,21 @@
-"""`postrail schemas`: the event schemas in `schemas/`, written from the contracts."""
+"""`postrail schemas`: the event schemas and the API's documents in `schemas/`, written from the contracts."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from switch.issuing.api.openapi import api_drift, write_api_documents
 
 from postrail.cli import console
 from postrail.cli.failures import CommandError
 from postrail.contracts.schemas import schema_drift, write_schemas
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Write the event schemas from the contracts.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Write schemas/ from the contracts.")
 
 
 @app.callback()
 def schemas() -> None:
-    """The event schemas in schemas/, written from the contracts."""
+    """The event schemas and API documents in schemas/, written from the contracts."""
 
 
 @app.command()
@@ -27,12 +28,12 @@ def generate(
     """Write schemas/ from the contracts, or check that it is up to date and breaks no reader."""
     folder = target or checkout_schemas()
     if not check:
-        changed = write_schemas(folder)
+        changed = write_schemas(folder) + write_api_documents(folder)
         for path in changed:
             console.out().print(f"wrote {path}", soft_wrap=True)
         console.out().print(f"{len(changed)} files changed in {folder}.", soft_wrap=True)
         return
-    problems = schema_drift(folder)
+    problems = schema_drift(folder) + api_drift(folder)
     for problem in problems:
         console.err().print(problem, soft_wrap=True)
     if problems:
