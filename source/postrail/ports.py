@@ -191,7 +191,9 @@ class PostingOrder:
 
     On the event road: the issuing bank's posting input, and the approved payment it came from (`booking`). The batch
     road keeps both with its chunk and leaves them out here. `hold_id` names the hold that the posting captures, from
-    the account that it debits; `final_capture` ends the hold, whatever is left of it.
+    the account that it debits; `final_capture` ends the hold, whatever is left of it. `owed` says that the issuer has
+    to pay, whatever is available or held; a hold that was released undoes that, and the order is refused with
+    HOLD_RELEASED (docs/holds.md).
     """
 
     posting: Posting
@@ -200,6 +202,7 @@ class PostingOrder:
     booking: "Event[PostingRequested] | None" = None
     hold_id: str | None = None
     final_capture: bool = False
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class _State:
     transactions: dict[str, Posting] = field(default_factory=dict)
     transaction_by_key: dict[str, str] = field(default_factory=dict)
     posting_inputs: dict[str, bytes] = field(default_factory=dict)
+    orders: dict[str, PostingOrder] = field(default_factory=dict)
     outbox: list[Event[Any]] = field(default_factory=list)
 
     def copied(self) -> "_State":
@@ -136,6 +137,7 @@ class _FakeSession:
         self.state.transactions[posting.transaction_id] = posting
         self.state.transaction_by_key[posting.payment_key] = posting.transaction_id
         self.state.posting_inputs[posting.transaction_id] = order.posting_input
+        self.state.orders[posting.transaction_id] = order
         self.state.sequences[posting.sequence_id].status = "posted"
         return PostResult(posting.sequence_id, PostStatus.POSTED, posting.transaction_id)
 

@@ -26,7 +26,7 @@ from postrail.contracts.events import (
 from postrail.contracts.payment import Authorization
 from postrail.domain.errors import Permanent, ReasonCode
 from postrail.merchants import MerchantDirectory
-from postrail.ports import CardUse, Clock, DedupStore, PostingInputFormat, PostingOrder, ReferenceBook, VelocityBook
+from postrail.ports import CardUse, Clock, DedupStore, PostingInputFormat, ReferenceBook, VelocityBook
 from postrail.products import ProductBook
 from postrail.rules import RuleSet
 from postrail.rules.decisions import deciding_reason
@@ -36,7 +36,7 @@ from postrail.stages.decode import decode_authorizations, ids_in, scrub_body
 from postrail.stages.deduplicate import Candidate, Duplicate, deduplicate
 from postrail.stages.enrich import STAGE as ENRICH
 from postrail.stages.enrich import enrich
-from postrail.stages.post import build_posting
+from postrail.stages.post import build_posting, order_of
 from postrail.stages.sequence_postings import sequence_postings
 from postrail.stages.standardise import standardise
 
@@ -203,7 +203,7 @@ class Road:
                 continue
             posting = build_posting(sequence, transaction_id=next(ids))
             posting_input = input_format.build(posting, payment)
-            chunk.orders.append(PostingOrder(posting))
+            chunk.orders.append(order_of(posting, payment.authorization))
             chunk.places.append(place)
             chunk.documents[place] = write_document(
                 {

@@ -28,6 +28,11 @@ def message_class(message_type: str) -> str:
     return message_type[:2]
 
 
+def is_advice(message_type: str) -> bool:
+    """Whether an MTI tells of what has happened already: its function digit is 2 (ISO 8583:1993), as in 1120."""
+    return message_type[2] == "2"
+
+
 def content_fingerprint(*parts: str | int | None) -> str:
     """32 hex digits over the business content of a payment; `None` and the empty string differ.
 

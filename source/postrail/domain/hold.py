@@ -18,7 +18,7 @@ CHANGE_KEY_LENGTH_MAX: Final = 200
 
 _AMOUNT_MINOR_MAX: Final = 2**63 - 1
 _ID: Final = re.compile(r"(hld|pay)_[0-9a-f]{32}")
-_LEDGERS_OWN_KEYS: Final = ("capture:", "expire:")
+_LEDGERS_OWN_KEYS: Final = ("capture:", "expire:", "excess:")
 
 
 class HoldKind(StrEnum):
@@ -157,7 +157,8 @@ def _fault_of_key(key: str) -> Permanent | None:
     if not 1 <= len(key) <= CHANGE_KEY_LENGTH_MAX or "\x00" in key:
         return Permanent(ReasonCode.INVALID_VALUE, f"a change key has 1 to {CHANGE_KEY_LENGTH_MAX} characters")
     if key.startswith(_LEDGERS_OWN_KEYS):
-        return Permanent(ReasonCode.INVALID_VALUE, "keys that begin with capture: or expire: are the ledger's own")
+        own = " or ".join(_LEDGERS_OWN_KEYS)
+        return Permanent(ReasonCode.INVALID_VALUE, f"keys that begin with {own} are the ledger's own")
     return None
 
 

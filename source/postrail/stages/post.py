@@ -20,7 +20,8 @@ from postrail.contracts.events import (
     PaymentPostingFailed,
     PostingRequested,
 )
-from postrail.contracts.payment import LegData
+from postrail.contracts.payment import Authorization, LegData
+from postrail.domain.authorization import is_advice
 from postrail.domain.errors import Permanent, ReasonCode
 from postrail.domain.posting import Leg, Posting, check_balanced, missing_indexes
 from postrail.ports import (
@@ -205,7 +206,32 @@ def _order(sequence: CompleteSequence, transaction_id: str, input_format: Postin
     parts = [part.data for part in sequence.parts]
     booking = _check_sequence(parts)
     posting = _posting_of(parts, booking, transaction_id)
-    return PostingOrder(posting, input_format.build(posting, booking), input_format.name, sequence.parts[0])
+    return order_of(
+        posting, booking.authorization, input_format.build(posting, booking), input_format.name, sequence.parts[0]
+    )
+
+
+def order_of(
+    posting: Posting,
+    authorization: Authorization,
+    posting_input: bytes = b"",
+    posting_input_format: str = "",
+    booking: Event[PostingRequested] | None = None,
+) -> PostingOrder:
+    """The order of a payment: it captures and ends the hold that the issuer placed for it, if there is one.
+
+    What the issuer approved with a hold, or was told of by an advice (ISO 8583 MTI x12x: after the fact), it owes.
+    """
+    hold_id = authorization.hold_id
+    return PostingOrder(
+        posting,
+        posting_input,
+        posting_input_format,
+        booking,
+        hold_id=hold_id,
+        final_capture=hold_id is not None,
+        owed=hold_id is not None or is_advice(authorization.message_type),
+    )
 
 
 def _check_sequence(parts: Sequence[PostingRequested]) -> PaymentApproved:

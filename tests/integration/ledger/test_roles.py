@@ -125,7 +125,7 @@ def test_the_application_role_can_run_batches_and_hold_capture_and_reverse(appli
         "UPDATE ledger.lanes SET last_no = 0",
         "SELECT ledger.begin_batch(1, NULL, 1::smallint, now())",
         "SELECT ledger.take_lane()",
-        "SELECT ledger.capture_hold(NULL, 1, 1, NULL, now())",
+        "SELECT ledger.capture_hold(NULL, 1, 0, 1, NULL, now())",
         "INSERT INTO ledger.holds DEFAULT VALUES",
         "UPDATE ledger.holds SET remaining_minor = 0",
         "INSERT INTO ledger.hold_changes DEFAULT VALUES",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postrail.domain.authorization import acquirer_key, caller_key, content_fingerprint, message_class
+from postrail.domain.authorization import acquirer_key, caller_key, content_fingerprint, is_advice, message_class
 
 FIELDS: dict[str, Any] = {
     "acquirer_id": "12345678901",
@@ -79,3 +79,10 @@ def test_none_and_empty_differ() -> None:
     assert content_fingerprint(None) != content_fingerprint("")
     assert content_fingerprint("ab", "c") != content_fingerprint("a", "bc")
     assert content_fingerprint() != content_fingerprint("")
+
+
+@pytest.mark.parametrize(
+    ("message_type", "expected"), [("1100", False), ("1101", False), ("1120", True), ("1121", True), ("1220", True)]
+)
+def test_an_advice_is_known_by_its_function(message_type: str, expected: bool) -> None:
+    assert is_advice(message_type) is expected

@@ -136,3 +136,10 @@ def test_the_fingerprint_leaves_out_what_a_repeat_may_change() -> None:
     """Payment id, approval code, entry mode and times are not what a payment is."""
     repeat = make_authorization(payment_id=make_id("pay"), approval_code="000000", rrn="000000000000")
     assert fingerprint_of(repeat) == fingerprint_of(make_authorization())
+
+
+def test_the_issuers_hold_is_no_content_of_a_payment() -> None:
+    """A payment that comes with its hold from the issuer and without it from a file is the same payment."""
+    held = make_authorization(hold_id="hld_0197f0a0c0de7abc8def000000000001")
+    assert fingerprint_of(held) == fingerprint_of(make_authorization())
+    assert payment_key_of(held) == payment_key_of(make_authorization())

@@ -24,22 +24,25 @@ from postrail.contracts.payment import LegData
 from postrail.domain.errors import Permanent, ReasonCode, Retryable
 from postrail.domain.ledger import AccountSpec, AccountStatus, AccountType
 from postrail.domain.posting import Posting
-from postrail.ports import PostResult
+from postrail.ports import PostingOrder, PostResult
 from postrail.posting_inputs import JsonPostingInput
 from postrail.products import load_products
 from postrail.sampling.accounts import system_accounts
-from postrail.stages.post import PostReport, build_posting, post
+from postrail.stages.post import PostReport, build_posting, order_of, post
 from postrail.stages.sequence_postings import sequence_postings
 
 CUSTOMER = AccountSpec("customer:000001:gbp", AccountType.CUSTOMER, "GBP", AccountStatus.OPEN, "Ada Okafor")
 IDS = FakeIds()
 BOOK = load_products(Path(__file__).parents[3] / "config" / "products" / "default.yaml")
+HOLD_ID = "hld_0197f0a0c0de7abc8def000000000001"
 Part = Event[PostingRequested]
 
 
-def make_parts(number: int = 1, *, account_id: str = CUSTOMER.account_id, **overrides: Any) -> list[Part]:
+def make_parts(
+    number: int = 1, *, account_id: str = CUSTOMER.account_id, hold_id: str | None = None, **overrides: Any
+) -> list[Part]:
     """The events of one payment's sequence: principal and FX markup."""
-    authorization = make_authorization(payment_id=f"pay_0197f0a0c0de7abc8def{number:012x}")
+    authorization = make_authorization(payment_id=f"pay_0197f0a0c0de7abc8def{number:012x}", hold_id=hold_id)
     enrichment = make_enrichment(account=make_account_details(account_id=account_id))
     approved = make_approved(authorization, enrichment, **{"payment_key": f"acq:test:{number}"} | overrides)
     cause = start_event(approved, correlation_id="run_0001", producer="test", clock=FakeClock(), ids=IDS)
@@ -293,3 +296,32 @@ class TestBuildPosting:
         with pytest.raises(Permanent) as refused:
             build_posting([with_legs(first, 2193, 2194).data, second.data], transaction_id="txn_1")
         assert refused.value.reason is ReasonCode.UNBALANCED
+
+
+class TestOrders:
+    """What the order asks of the ledger beside the posting itself."""
+
+    def _order(self, **authorization: Any) -> PostingOrder:
+        parts = [part.data for part in make_parts()]
+        return order_of(build_posting(parts, transaction_id="txn_1"), make_authorization(**authorization))
+
+    def test_the_hold_of_an_approval_is_captured_and_ended_and_the_posting_is_owed(self) -> None:
+        order = self._order(hold_id=HOLD_ID)
+        assert (order.hold_id, order.final_capture, order.owed) == (HOLD_ID, True, True)
+
+    @pytest.mark.parametrize("message_type", ["1120", "1121", "1220"])
+    def test_an_advice_is_owed_without_a_hold(self, message_type: str) -> None:
+        """The network has answered for the issuer already: a refusal would change nothing."""
+        order = self._order(message_type=message_type)
+        assert (order.hold_id, order.final_capture, order.owed) == (None, False, True)
+
+    def test_what_nobody_promised_is_posted_if_there_is_enough(self) -> None:
+        order = self._order()
+        assert (order.hold_id, order.final_capture, order.owed) == (None, False, False)
+
+    def test_the_engine_gives_the_ledger_the_hold(self) -> None:
+        """It travels in the booking that part 1 carries."""
+        ledger = make_ledger()
+        take(ledger, make_parts(hold_id=HOLD_ID))
+        (order,) = ledger.state.orders.values()
+        assert (order.hold_id, order.owed) == (HOLD_ID, True)

@@ -97,6 +97,7 @@ def posting_columns(
         leg_no,
         account,
         amount_minor,
+        [order.owed for order in orders] if any(order.owed for order in orders) else None,
     ]
 
 

@@ -31,14 +31,15 @@ class PostgresReversals:
         occurred_at: datetime,
         ids: IdSource,
         correlation_id: str | None = None,
+        owed: bool = False,
     ) -> list[ReversalResult]:
         """Reverse each transaction, leg by leg, or refuse it alone; results align with the ids.
 
         `reason` is the reversal's description. Each transaction is reversed once for ever: of one that was reversed
         before, the answer is ALREADY_POSTED and names the reversal that stands. A reversal does not bring back a hold
-        that the original captured. Besides the reasons of a posting (a closed account, a limit) there are
-        TRANSACTION_NOT_FOUND, and NOT_REVERSIBLE of a transaction that is a reversal itself. Raises Permanent when
-        `reason` is empty, and Retryable.
+        that the original captured. `owed` takes a credit back whatever its account has available. Besides the reasons
+        of a posting (a closed account, a limit) there are TRANSACTION_NOT_FOUND, and NOT_REVERSIBLE of a transaction
+        that is a reversal itself. Raises Permanent when `reason` is empty, and Retryable.
         """
         if not reason.strip() or "\x00" in reason:
             raise Permanent(ReasonCode.INVALID_VALUE, "a reversal needs a reason in words")
@@ -59,6 +60,7 @@ class PostgresReversals:
                 [reason] * len(places),
                 [occurred_at] * len(places),
                 correlation_id,
+                owed,
             )
             refused = {row["order_no"]: row for row in rows if row["order_no"] is not None}
             for number, (place, new_id) in enumerate(zip(places, new_ids, strict=True), start=1):

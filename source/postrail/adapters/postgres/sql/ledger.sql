@@ -4,7 +4,8 @@ SELECT verdict, sequence_id, part_index, event_id, event, batch_no
 
 -- name: post
 SELECT order_no, reason, detail, standing, batch_id
-  FROM ledger.post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22);
+  FROM ledger.post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                   $23);
 
 -- name: claim_sequences
 SELECT order_no, reason, detail FROM ledger.claim_sequences($1, $2, $3, $4, $5, $6);

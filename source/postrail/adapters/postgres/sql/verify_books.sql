@@ -72,12 +72,15 @@ SELECT coalesce(a.account_id, 'account number ' || b.account_no)
 SELECT coalesce(a.account_id, 'account number ' || b.account_no) AS key,
        CASE WHEN b.locked_minor NOT BETWEEN 0 AND b.held_minor
             THEN 'locked is ' || b.locked_minor || ' of ' || b.held_minor || ' held'
-            ELSE 'available is ' || b.total_minor::numeric - b.held_minor || ', the limit is ' || b.floor_minor END
-           AS detail,
+            WHEN b.total_minor::numeric - b.held_minor < b.floor_minor::numeric - b.overdrawn_minor
+            THEN 'available is ' || b.total_minor::numeric - b.held_minor || ', the limit is ' || b.floor_minor
+            ELSE 'overdrawn is ' || b.overdrawn_minor || ', what is available says '
+                 || greatest(0, coalesce(b.floor_minor - b.total_minor::numeric + b.held_minor, 0)) END AS detail,
        count(*) OVER () AS count
   FROM ledger.balances AS b
   LEFT JOIN ledger.accounts AS a ON a.account_no = b.account_no
- WHERE b.locked_minor NOT BETWEEN 0 AND b.held_minor OR b.total_minor::numeric - b.held_minor < b.floor_minor
+ WHERE b.locked_minor NOT BETWEEN 0 AND b.held_minor
+    OR b.overdrawn_minor <> greatest(0, coalesce(b.floor_minor - b.total_minor::numeric + b.held_minor, 0))
  ORDER BY a.account_id, b.account_no
  LIMIT 1;
 
