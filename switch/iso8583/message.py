@@ -88,8 +88,8 @@ def is_repeat(mti: str) -> bool:
 
 
 def response_mti(mti: str) -> str:
-    """The MTI that answers: 1100 and 1101 -> 1110, 1420 and 1421 -> 1430."""
-    return f"{mti[:2]}{int(mti[2]) + 1}0"
+    """The MTI that answers, of the same originator: 1100 and 1101 -> 1110, 1420 and 1421 -> 1430, 1804 -> 1814."""
+    return f"{mti[:2]}{int(mti[2]) + 1}{int(mti[3]) & ~1}"
 
 
 def repeat_mti(mti: str) -> str:
