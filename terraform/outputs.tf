@@ -69,6 +69,16 @@ output "batch" {
   value       = module.batch.batch
 }
 
+output "switch" {
+  description = "Networks and banks: where they listen, and what their tasks are made of. `managed` false: no service runs."
+  value       = module.switch.switch
+}
+
+output "card_vault" {
+  description = "The table of card numbers, and its key."
+  value       = module.card_vault.vault
+}
+
 output "state_machine_arn" {
   description = "ARN of the rules engine."
   value       = module.rules_engine.state_machine_arn

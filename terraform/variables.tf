@@ -29,6 +29,7 @@ variable "target" {
     dependencies_layer: functions take their packages from build/dependencies-layer.zip.
     tasks_run: ECS runs tasks. When false the rule for batch files fills a queue, from which a runner takes the commands.
     alarms_run: CloudWatch has metrics of log groups and queues, and raises alarms. When false none is created.
+    jwt_authorizer: API Gateway checks access tokens against their issuer. When false only the functions do.
   EOT
   type = object({
     emulator           = optional(bool, false)
@@ -37,6 +38,7 @@ variable "target" {
     dependencies_layer = optional(bool, true)
     tasks_run          = optional(bool, true)
     alarms_run         = optional(bool, true)
+    jwt_authorizer     = optional(bool, true)
   })
   default = {}
 }
@@ -258,6 +260,79 @@ variable "batch_image_tag" {
   description = "Which image of the batch task runs; `make image` pushes it and `make deploy` names it."
   type        = string
   default     = "0.1.0"
+}
+
+variable "switch" {
+  description = <<-EOT
+    The card switch: a Fargate service for each network and bank of `ecosystem_file`.
+    vpc_id, subnet_ids: where load balancer and tasks live, in two zones at least. No vpc_id: nothing runs, the rest is made.
+    security_group_ids: of the tasks, besides their own, for the way to the database; default: those of `ledger`.
+    acquirer_cidrs: from where networks are called; default: from nowhere.
+    cpu, memory_mb: of each task, as Fargate pairs them.
+    tasks_min, tasks_max, cpu_target_percent: how many tasks each party has, and at what load it gets more.
+    hsm: where keys are used: software, with keys out of each party's secret, or payment_cryptography, with hsm_key_arns.
+    image: full name of an image from elsewhere; default: `switch_image_tag` in the repository that is created here.
+  EOT
+  type = object({
+    vpc_id             = optional(string)
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string))
+    acquirer_cidrs     = optional(list(string), [])
+    cpu                = optional(number, 1024)
+    memory_mb          = optional(number, 2048)
+    tasks_min          = optional(number, 2)
+    tasks_max          = optional(number, 8)
+    cpu_target_percent = optional(number, 60)
+    container_insights = optional(bool, false)
+    hsm                = optional(string, "software")
+    hsm_key_arns       = optional(list(string), [])
+    image              = optional(string)
+  })
+  default = {}
+}
+
+variable "switch_image_tag" {
+  description = "Which image of the switch runs; `make image IMAGE=switch` pushes it and `make deploy` names it."
+  type        = string
+  default     = "0.1.0"
+}
+
+variable "ecosystem_file" {
+  description = "Networks and banks. The same file is in the switch's image. Relative paths start at the root module."
+  type        = string
+  default     = "../config/ecosystem.yaml"
+}
+
+variable "api" {
+  description = <<-EOT
+    The HTTP APIs of bank and network.
+    requests_per_second, burst: what each takes of all its callers together, before it answers 429.
+    memory_mb: of the functions behind them.
+  EOT
+  type = object({
+    requests_per_second = optional(number, 100)
+    burst               = optional(number, 200)
+    memory_mb           = optional(number, 1024)
+  })
+  default = {}
+}
+
+variable "token_issuer" {
+  description = "Who signs access tokens for the APIs, the claim iss: an https address with .well-known/openid-configuration."
+  type        = string
+  default     = ""
+}
+
+variable "token_audience" {
+  description = "For whom access tokens are made out, the claim aud."
+  type        = string
+  default     = "postrail"
+}
+
+variable "token_keys" {
+  description = "Public keys that sign access tokens: a JWKS document, or its https address. None: the functions refuse every token."
+  type        = string
+  default     = ""
 }
 
 variable "alert_emails" {

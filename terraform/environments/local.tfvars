@@ -10,6 +10,7 @@ target = {
   dependencies_layer = false
   tasks_run          = false
   alarms_run         = false
+  jwt_authorizer     = false
 }
 
 # Each running copy of a function is a process here: 47 MB, and two processors share them all.
@@ -20,6 +21,9 @@ sequence_timeout_seconds = 20
 
 # Terraform destroys the bucket with its anchors, which COMPLIANCE would forbid.
 anchors = { lock_mode = "GOVERNANCE", lock_days = 1 }
+
+# Who `postrail token` signs for. The launcher gives the public key as TF_VAR_token_keys.
+token_issuer = "https://tokens.postrail.local"
 
 log_retention_days  = 1
 deletion_protection = false

@@ -34,7 +34,7 @@ run "bus_archive_leaves_unchecked_events_out" {
 
 run "each_class_of_data_has_its_key" {
   variables {
-    platform            = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333" }
+    platform            = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333", region = "eu-west-2" }
     deletion_protection = true
   }
 
@@ -43,13 +43,21 @@ run "each_class_of_data_has_its_key" {
   }
 
   assert {
-    condition     = keys(output.key_arns) == ["anchors", "batch", "events", "ledger", "parked", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
-    error_message = "Six keys, rotated, and slow to vanish."
+    condition     = keys(output.key_arns) == ["anchors", "batch", "cards", "events", "ledger", "logs", "parked", "switch", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
+    error_message = "Nine keys, rotated, and slow to vanish."
   }
 
   assert {
-    condition     = [for name, key in aws_kms_key.this : name if length(jsondecode(key.policy).Statement) > 1] == ["events"]
-    error_message = "Only the events key is opened to services, EventBridge and CloudWatch."
+    condition     = [for name, key in aws_kms_key.this : name if length(jsondecode(key.policy).Statement) > 1] == ["events", "logs"]
+    error_message = "Only two keys are opened to services: that of events to EventBridge and CloudWatch, that of logs to CloudWatch Logs."
+  }
+
+  assert {
+    condition = (
+      [for statement in jsondecode(aws_kms_key.this["logs"].policy).Statement : statement.Condition.ArnLike["kms:EncryptionContext:aws:logs:arn"] if statement.Sid == "LogsOfThisCopy"]
+      == [["arn:aws:logs:eu-west-2:111122223333:log-group:/aws/*/postrail-test-*"]]
+    )
+    error_message = "And for this copy's log groups alone."
   }
 }
 
@@ -92,8 +100,16 @@ run "alerts_are_for_what_people_must_look_at" {
   }
 
   assert {
-    condition     = jsondecode(aws_cloudwatch_event_rule.alert["alerts"].event_pattern)["detail-type"] == ["PaymentReferred", "PaymentPostingFailed", "PostingSequenceOverdue"]
-    error_message = "Referred, failed and overdue payments."
+    condition     = jsondecode(aws_cloudwatch_event_rule.alert["alerts"].event_pattern)["detail-type"] == ["PaymentReferred", "PostingSequenceOverdue"]
+    error_message = "Referred and overdue payments."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_cloudwatch_event_rule.alert["alerts-failures"].event_pattern)["detail-type"] == ["PaymentPostingFailed"]
+      && jsondecode(aws_cloudwatch_event_rule.alert["alerts-failures"].event_pattern).detail.data.reason_code == [{ "anything-but" = ["HOLD_RELEASED"] }]
+    )
+    error_message = "Failed postings, but for those whose approval was undone."
   }
 
   assert {

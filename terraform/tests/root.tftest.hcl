@@ -6,6 +6,7 @@ variables {
   name_prefix     = "postrail-test"
   ledger          = { host = "ledger.test", username = "postrail", subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   ledger_password = "not-a-real-one"
+  token_issuer    = "https://tokens.example.com"
 }
 
 run "real_account_has_everything" {
@@ -45,6 +46,29 @@ run "real_account_has_everything" {
   assert {
     condition     = output.batch.managed && output.batch.subnet_ids == tolist(["subnet-1"]) && output.batch.environment.POSTRAIL_LEDGER_SECRET_ARN == output.ledger_secret_arn && output.batch.environment.POSTRAIL_REFERENCE_TABLE == output.tables.reference.name
     error_message = "Batch tasks run, in the ledger's network unless told otherwise, on the same ledger and reference data."
+  }
+}
+
+run "every_party_of_the_ecosystem_is_a_service_once_there_is_a_network" {
+  variables {
+    switch = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"] }
+  }
+
+  assert {
+    condition     = output.switch.managed && toset(keys(output.switch.parties)) == toset(concat([for party in yamldecode(file("../config/ecosystem.yaml")).networks : party.id], [for party in yamldecode(file("../config/ecosystem.yaml")).banks : party.id]))
+    error_message = "Networks and banks of config/ecosystem.yaml."
+  }
+
+  assert {
+    condition     = alltrue([for party in values(output.switch.parties) : party.environment.POSTRAIL_LEDGER_SECRET_ARN == output.ledger_secret_arn && party.environment.POSTRAIL_CARD_VAULT_TABLE == output.card_vault.table])
+    error_message = "All work with the same ledger and the same cards."
+  }
+}
+
+run "without_a_network_nothing_of_the_switch_runs" {
+  assert {
+    condition     = !output.switch.managed && output.switch.host == null && output.switch.repository_url != ""
+    error_message = "The repository must be there before an image can be, and an image before a service."
   }
 }
 
@@ -92,7 +116,13 @@ run "stages_choose_their_delivery" {
 
 run "an_emulator_gets_no_pipes_and_no_layer" {
   variables {
-    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false }
+    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false, jwt_authorizer = false }
+    switch = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"] }
+  }
+
+  assert {
+    condition     = !output.switch.managed
+    error_message = "No service where no task runs."
   }
 
   assert {

@@ -30,13 +30,33 @@ locals {
     Condition = { StringEquals = { "aws:SourceAccount" = var.platform.account_id } }
   }
 
+  # CloudWatch Logs encrypts with a customer's key in its own name, for the log groups of this copy and no others.
+  logs_access = {
+    Sid       = "LogsOfThisCopy"
+    Effect    = "Allow"
+    Principal = { Service = "logs.${var.platform.region}.amazonaws.com" }
+    Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+    Resource  = "*" # in a key policy: this key
+    Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
+      "arn:${var.platform.partition}:logs:${var.platform.region}:${var.platform.account_id}:log-group:/aws/*/${var.platform.name_prefix}-*",
+    ] } }
+  }
+
+  service_access = {
+    events = [local.eventbridge_access, local.cloudwatch_access]
+    logs   = [local.logs_access]
+  }
+
   keys = {
     anchors = "Postrail: anchors of the ledger"
     batch   = "Postrail: batch files and their results"
+    cards   = "Postrail: card numbers"
     events  = "Postrail: bus, queues and topics"
+    logs    = "Postrail: logs of the switch and the API"
     tables  = "Postrail: DynamoDB tables"
     parked  = "Postrail: parked events"
     ledger  = "Postrail: ledger credentials"
+    switch  = "Postrail: keys and certificates of the switch"
   }
 }
 
@@ -49,7 +69,7 @@ resource "aws_kms_key" "this" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([local.root_access], [for statement in [local.eventbridge_access, local.cloudwatch_access] : statement if each.key == "events"])
+    Statement = flatten([local.root_access, [for name, statements in local.service_access : statements if name == each.key]])
   })
 }
 

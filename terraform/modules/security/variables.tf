@@ -4,6 +4,7 @@ variable "platform" {
     name_prefix = string
     partition   = string
     account_id  = string
+    region      = string
   })
 }
 

@@ -12,6 +12,14 @@ mock_data "aws_partition" {
   }
 }
 
+mock_resource "aws_apigatewayv2_api" {
+  defaults = {
+    id            = "a1b2c3d4e5"
+    api_endpoint  = "https://a1b2c3d4e5.execute-api.eu-west-2.amazonaws.com"
+    execution_arn = "arn:aws:execute-api:eu-west-2:111122223333:a1b2c3d4e5"
+  }
+}
+
 mock_resource "aws_cloudwatch_event_bus" {
   defaults = {
     arn = "arn:aws:events:eu-west-2:111122223333:event-bus/postrail-test-payments"
@@ -79,6 +87,21 @@ mock_resource "aws_lambda_function" {
 mock_resource "aws_lambda_layer_version" {
   defaults = {
     arn = "arn:aws:lambda:eu-west-2:111122223333:layer:layer:1"
+  }
+}
+
+mock_resource "aws_lb" {
+  defaults = {
+    arn        = "arn:aws:elasticloadbalancing:eu-west-2:111122223333:loadbalancer/net/switch/0123456789abcdef"
+    arn_suffix = "net/switch/0123456789abcdef"
+    dns_name   = "switch-0123456789abcdef.elb.eu-west-2.amazonaws.com"
+  }
+}
+
+mock_resource "aws_lb_target_group" {
+  defaults = {
+    arn        = "arn:aws:elasticloadbalancing:eu-west-2:111122223333:targetgroup/party/0123456789abcdef"
+    arn_suffix = "targetgroup/party/0123456789abcdef"
   }
 }
 

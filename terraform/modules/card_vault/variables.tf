@@ -1,0 +1,17 @@
+variable "platform" {
+  description = "Where this copy of Postrail lives."
+  type = object({
+    name_prefix = string
+    region      = string
+  })
+}
+
+variable "cards_key_arn" {
+  description = "Key that encrypts the table, and the data keys under which its items hold card numbers."
+  type        = string
+}
+
+variable "deletion_protection" {
+  description = "The table cannot be deleted."
+  type        = bool
+}

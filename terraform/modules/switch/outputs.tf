@@ -1,0 +1,18 @@
+output "switch" {
+  description = "The parties, where they listen, and what their tasks are made of. `managed` false: no service runs."
+  value = {
+    managed        = local.runs
+    host           = local.runs ? aws_lb.this[0].dns_name : null
+    cluster_arn    = aws_ecs_cluster.this.arn
+    repository_url = aws_ecr_repository.this.repository_url
+    parties = { for id, party in local.parties : id => {
+      kind                = party.kind
+      port                = party.listen.port
+      task_definition_arn = aws_ecs_task_definition.party[id].arn
+      environment         = local.environment[id]
+      log_group           = aws_cloudwatch_log_group.party[id].name
+      keys_secret_arn     = aws_secretsmanager_secret.keys[id].arn
+      tls_secret_arn      = try(aws_secretsmanager_secret.tls[id].arn, null)
+    } }
+  }
+}

@@ -1,0 +1,20 @@
+# Secrets are made empty. Whoever holds the keys puts them in, by `aws secretsmanager put-secret-value`, so that no key ever
+# is in a plan or a state. A party can read its own and nobody else's.
+
+resource "aws_secretsmanager_secret" "keys" {
+  for_each = local.parties
+
+  name                    = "${local.name}-${each.key}-keys"
+  description             = "Keys of ${each.value.kind} ${each.key}, by the names that the ecosystem uses: a JSON object."
+  kms_key_id              = var.switch_key_arn
+  recovery_window_in_days = var.deletion_protection ? 30 : 0
+}
+
+resource "aws_secretsmanager_secret" "tls" {
+  for_each = local.certified
+
+  name                    = "${local.name}-${each.key}-tls"
+  description             = "Certificate, private key and authorities of ${each.value.kind} ${each.key}: a JSON object of PEM texts."
+  kms_key_id              = var.switch_key_arn
+  recovery_window_in_days = var.deletion_protection ? 30 : 0
+}
