@@ -1,0 +1,78 @@
+# What answers, and what produces cards that were ordered. Each has the rights of its own work.
+
+locals {
+  token_environment = {
+    POSTRAIL_TOKEN_ISSUER   = var.token.issuer
+    POSTRAIL_TOKEN_AUDIENCE = var.token.audience
+    POSTRAIL_TOKEN_KEYS     = var.token.keys
+  }
+
+  # The pipeline finds account and branch of a card by the item that ordering it writes.
+  tell_pipeline = [
+    {
+      sid       = "TellPipelineOfCards"
+      actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"]
+      resources = [var.reference_table.arn]
+      condition = {}
+    },
+    var.tables_key_statement,
+  ]
+
+  notify = [
+    {
+      sid       = "NotifyCustomers"
+      actions   = ["sns:Publish"]
+      resources = [var.notifications_topic_arn]
+      condition = {}
+    },
+    {
+      # The topic is encrypted, and SNS asks its publisher for both.
+      sid       = "UseTopicKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.platform.events_key_arn]
+      condition = { StringEquals = { "kms:ViaService" = "sns.${var.platform.region}.amazonaws.com" } }
+    },
+  ]
+}
+
+module "serve_bank_api" {
+  source = "../function"
+
+  platform        = var.platform
+  bus_name        = var.bus_name
+  name            = "serve_bank_api"
+  description     = "Opens accounts, tells balances, and issues cards."
+  memory_mb       = var.memory_mb
+  timeout_seconds = 28 # an answer of its own before the API gives up
+  environment = merge(var.ledger.environment, var.keep_cards.environment, local.token_environment, {
+    POSTRAIL_REFERENCE_TABLE = var.reference_table.name
+  })
+  statements = concat(var.ledger.statements, var.keep_cards.statements, local.tell_pipeline)
+  vpc        = var.ledger.vpc
+}
+
+module "serve_network_api" {
+  source = "../function"
+
+  platform        = var.platform
+  bus_name        = var.bus_name
+  name            = "serve_network_api"
+  description     = "Takes in customers of the network and cards to be produced."
+  memory_mb       = var.memory_mb
+  timeout_seconds = 28
+  environment     = merge(var.ledger.environment, var.find_cards.environment, local.token_environment)
+  statements      = concat(var.ledger.statements, var.find_cards.statements)
+  vpc             = var.ledger.vpc
+}
+
+module "produce_cards" {
+  source = "../schedule"
+
+  platform    = var.platform
+  bus_name    = var.bus_name
+  name        = "produce_cards"
+  description = "Produces cards that were ordered, and tells their holders."
+  environment = merge(var.ledger.environment, { POSTRAIL_NOTIFICATIONS_TOPIC_ARN = var.notifications_topic_arn })
+  statements  = concat(var.ledger.statements, local.notify)
+  vpc         = var.ledger.vpc
+}
