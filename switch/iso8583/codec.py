@@ -303,6 +303,15 @@ class Codec:
             raise MessageInvalid(Fault.BAD_CONTENT, error.field, "the value cannot be written") from None
         return bytes(raw)
 
+    def check_values(self, message: Message) -> None:
+        """Whether every element may stand in this dialect, missing ones aside. Raises MessageInvalid."""
+        for number, value in message.fields.items():
+            step = self._steps.get(number)
+            if step is None:
+                raise MessageInvalid(Fault.UNKNOWN_FIELD, str(number), "the dialect has none")
+            if not isinstance(value, str) or step.check(value) is None:
+                raise self._bad_value(number, value)
+
     def _plan_writing(self, message: Message) -> _Layout:
         mti, fields = message.mti, message.fields
         if not isinstance(mti, str) or self._mti_check(mti) is None:

@@ -1,7 +1,7 @@
 """Dialects: message specifications as data. Those that ship lie in `dialects/`; a user may bring a file of his own.
 
-A file may say `extends: NAME` and tell only what differs: a mapping is merged into that of the dialect extended, element
-by element and message by message, and `null` takes one away.
+A file may say `extends: NAME` and tell only what differs: a mapping is merged into that of the dialect extended,
+element by element and message by message, and `null` takes one away.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Data elements as a dialect describes them: format in the standard's notation, how it is written, what it may hold.
 
-A format is read as ISO 8583 prints it: `n 6`, `n ..19`, `ans ...999`, `b 8`, `x+n 9`, `n 10, MMDDhhmmss`. The dots before
-the number say how many digits the length has; without dots the length is fixed.
+A format is read as ISO 8583 prints it: `n 6`, `n ..19`, `ans ...999`, `b 8`, `x+n 9`, `n 10, MMDDhhmmss`. The dots
+before the number say how many digits the length has; without dots the length is fixed.
 """
 
 import re
@@ -131,7 +131,7 @@ def parse_format(text: str, length_min: int | None = None) -> Format:
         raise FormatInvalid(f"{text!r} is no format; formats look like n 6, n ..19, ans ...999, b 8, n 4, MMDD")
     content, dots, length_max = Content(found[1]), len(found[2] or ""), int(found[3])
     layout = found[4] or ""
-    if not 0 < length_max < 10**dots and dots or length_max == 0:
+    if length_max == 0 or (dots and length_max >= 10**dots):
         raise FormatInvalid(f"{text!r}: a length of {dots} digits does not reach {length_max}")
     if content is Content.SIGNED and (dots or length_max < 2):
         raise FormatInvalid(f"{text!r}: a signed amount has a fixed length of 2 or more")
@@ -207,8 +207,8 @@ class Element:
 
     def _length_limit(self) -> int:
         if self.encoding.length is LengthEncoding.BINARY:
-            return 256 ** ((self.format.length_digits + 1) // 2) - 1
-        return int(10**self.format.length_digits) - 1
+            return (1 << 8 * ((self.format.length_digits + 1) // 2)) - 1
+        return int("9" * self.format.length_digits)
 
 
 def _length_entry(encoding: Encoding, digits: int) -> dict[str, Any]:

@@ -5,22 +5,28 @@ its neighbours, with the answer that it gets; only a frame whose length cannot b
 """
 
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Final
 
-from switch.iso8583.dialect import Dialect
+from switch.iso8583.codec import Codec
+from switch.iso8583.dialect import Dialect, load_dialect
 from switch.iso8583.framing import TPDU_BYTES, FrameReader, Framing, FramingKind
 from switch.iso8583.mac import Mac
 from switch.iso8583.message import Fault, Message, MessageInvalid, is_request, is_response, response_mti
+from switch.iso8583.versions import to_1987, to_1993
 
 MESSAGE_BYTES_MAX: Final = 8192
 FORMAT_ERROR: Final = "904"
 MAC_INCORRECT: Final = "916"
-_ECHOED: Final = (3, 4, 7, 11, 12, 24, 32, 37, 41, 42, 49)
+_ECHOED: Final[tuple[int, ...]] = (3, 4, 7, 11, 12, 32, 37, 41, 42, 49)
 """What the answer to a message that cannot be read tells of it: nothing of the card."""
+_SAME_EVERYWHERE: Final[tuple[int, ...]] = (3, 7, 11, 32, 37, 41, 42)
 _STAN: Final = 11
+_MTI_1993 = re.compile("1[1-8][0-4][0-5]")
 _ZERO_MAC: Final = "0" * 16
 _DEFAULT_TPDU: Final = bytes.fromhex("6000000000")
 
@@ -60,6 +66,7 @@ class Wire:
         self._tpdu = tpdu
         self._mac = mac
         self._today = today or _utc_today
+        self._old = dialect.version == 1987
 
     @property
     def keep_alive(self) -> bytes:
@@ -74,6 +81,8 @@ class Wire:
         return self._framing.write(written)
 
     def _write(self, message: Message) -> bytes:
+        if self._old:
+            message = self._in_old_terms(message)
         if self._mac is None:
             return self._codec.encode(message)
         fields = {number: value for number, value in message.fields.items() if number not in {64, 128}}
@@ -109,7 +118,28 @@ class Wire:
             # it has done its work here, and another link has another key
             message.fields.pop(64, None)
             message.fields.pop(128, None)
+        if self._old:
+            message = self._in_new_terms(message)
         return message
+
+    def _in_old_terms(self, message: Message) -> Message:
+        if not isinstance(message.mti, str) or _MTI_1993.fullmatch(message.mti) is None:
+            raise MessageInvalid(Fault.BAD_MTI, "t", "no message type of 1993")
+        _standard_1993().check_values(message)
+        return to_1987(message)
+
+    def _in_new_terms(self, message: Message) -> Message:
+        try:
+            translated = to_1993(message, self._today())
+            _standard_1993().check_values(translated)
+        except MessageInvalid as error:
+            error.partial = message
+            raise
+        except (ValueError, IndexError) as error:
+            # only a dialect of a user's own lets through what the standard's formats do not
+            detail = "an element cannot be told in terms of 1993"
+            raise MessageInvalid(Fault.BAD_CONTENT, "", detail, message) from error
+        return translated
 
     def _check_mac(self, written: bytes) -> None:
         """Before anything of the message is believed. Raises MessageInvalid."""
@@ -133,9 +163,23 @@ class Wire:
         partial = error.partial
         if partial is None or not is_request(partial.mti) or _STAN not in partial.fields:
             return None
-        fields = {number: partial.fields[number] for number in _ECHOED if number in partial.fields}
+        echoed = (*_ECHOED, 13) if self._old else _ECHOED
+        fields: dict[int, str] = {number: partial.fields[number] for number in echoed if number in partial.fields}
         fields[39] = MAC_INCORRECT if error.fault is Fault.MAC_INVALID else FORMAT_ERROR
-        return Message(response_mti(partial.mti), fields, header)
+        return self._believed(Message(response_mti(partial.mti), fields, header))
+
+    def _believed(self, answer: Message) -> Message:
+        """The answer in terms of 1993; what of it cannot be said there is left out, all but the STAN."""
+        if not self._old:
+            return answer
+        code = answer.fields.pop(39)
+        try:
+            believed = self._in_new_terms(answer)
+        except MessageInvalid:
+            kept = {number: answer.fields[number] for number in _SAME_EVERYWHERE if number in answer.fields}
+            believed = to_1993(Message(answer.mti, kept, answer.header), self._today())
+        believed.fields[39] = code
+        return believed
 
 
 class WireReader:
@@ -172,6 +216,11 @@ def _outgoing_tpdu(message: Message) -> bytes:
     if is_response(message.mti):
         return header[:1] + header[3:5] + header[1:3]
     return header
+
+
+@cache
+def _standard_1993() -> Codec:
+    return load_dialect("iso8583-1993-ascii").codec
 
 
 def _utc_today() -> date:
