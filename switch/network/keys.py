@@ -7,7 +7,7 @@ from typing import Final
 from switch.iso8583.message import Message, message_class
 
 ORIGINAL_LENGTH_MIN: Final = 22
-"""DE 56 (ISO 8583:1993): MTI (4), STAN (6), local date and time (12), then the acquirer with its length in two digits."""
+"""DE 56 (ISO 8583:1993): MTI (4), STAN (6), local date and time (12); then the acquirer, its length in two digits."""
 
 
 def message_key(message: Message) -> str:

@@ -21,7 +21,7 @@ SELECT pg_advisory_unlock(hashtextextended($1, 8583))
 -- name: next_advices
 -- In order, up to the first that must wait. What was tried in vain $3 times steps aside until its time comes; what
 -- speaks of the same original waits behind it.
-SELECT a.advice_id, a.message_type, a.attempts, a.payload,
+SELECT a.advice_id, a.advice_key, a.message_type, a.attempts, a.payload,
     a.created_at + $4 <= clock_timestamp() AS expired,
     greatest(extract(epoch FROM a.next_attempt_at - clock_timestamp()), 0)::float8 AS wait_seconds
 FROM network.advices AS a
@@ -58,3 +58,12 @@ WHERE advice_id IN (
     SELECT advice_id FROM network.advices
     WHERE status = 'delivered' AND finished_at < clock_timestamp() - $1::interval
     LIMIT $2)
+
+-- name: take_back_attempts
+-- They were not sent after all.
+UPDATE network.advices SET attempts = attempts - 1 WHERE advice_id = ANY ($1::bigint[]) AND status = 'pending'
+
+-- name: hasten
+-- The bank is back: nobody waits any longer.
+UPDATE network.advices SET next_attempt_at = clock_timestamp()
+WHERE network_id = $1 AND bank_id = $2 AND status = 'pending' AND attempts > 0 AND next_attempt_at > clock_timestamp()

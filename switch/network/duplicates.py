@@ -1,0 +1,137 @@
+"""Remembers what was answered: an exact repetition gets the same answer, another message under the same key gets 913.
+
+Held in memory, bounded by time and count: it spares banks and the database most repetitions. The guarantee that a
+repetition has no second effect is not here but with the issuer and with the store, which know every key for ever.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from switch.iso8583.message import Message
+
+WAITERS_MAX: Final = 4
+"""Repetitions of one message that wait for its answer; more are told that it is in progress (923)."""
+
+
+class Claimed(Enum):
+    """What the window says of a message; see `DuplicateWindow.claim`."""
+
+    NEW = auto()
+    ANSWERED = auto()
+    IN_PROGRESS = auto()
+    CONFLICT = auto()
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message and what came of it. `action_code` is empty until it is answered.
+
+    `answer` holds what the answer carries beside the echo of its request. `waiters` are called when there is one.
+    `card` is a hash of the card. `bank_id` says whose that is, once known; `sent` whether the bank may know of it.
+    """
+
+    fingerprint: int
+    card: int
+    claimed_at: float
+    action_code: str = ""
+    answer: Mapping[int, str] | None = None
+    waiters: list[Callable[["Entry"], None]] | None = None
+    bank_id: str = ""
+    sent: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was answered, and not with an approval."""
+        return self.action_code != "" and self.action_code[0] != "0"
+
+
+@dataclass(slots=True)
+class DuplicateWindow:
+    """Keys of messages, the newest last. `seconds` and `count_max` bound it; `clock` is monotonic."""
+
+    seconds: float
+    count_max: int
+    clock: Callable[[], float]
+    _entries: dict[str, Entry] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def claim(self, key: str, card: bytes, said: Hashable) -> tuple[Claimed, Entry]:
+        """Whether a key is new, and what is known under it. `card` and `said` are what must be alike.
+
+        NEW: the caller has it now, and owes it an answer. ANSWERED: alike, with its answer. IN_PROGRESS: alike, its
+        answer is still to come. CONFLICT: another message came under this key.
+        """
+        now = self.clock()
+        print_of_it = hash((card, said))
+        known = self._entries.get(key)
+        if known is not None and (now - known.claimed_at < self.seconds or not known.action_code):
+            if known.fingerprint != print_of_it:
+                return Claimed.CONFLICT, known
+            return (Claimed.ANSWERED if known.action_code else Claimed.IN_PROGRESS), known
+        self._make_room(now)
+        self._entries.pop(key, None)
+        entry = self._entries[key] = Entry(print_of_it, hash(card), now)
+        return Claimed.NEW, entry
+
+    def find(self, key: str) -> Entry | None:
+        """What is known under a key."""
+        known = self._entries.get(key)
+        if known is None or (known.action_code and self.clock() - known.claimed_at >= self.seconds):
+            return None
+        return known
+
+    def forget(self, key: str, entry: Entry) -> None:
+        """Free a key again: nothing came of its message, and a repetition may be tried anew."""
+        if self._entries.get(key) is entry:
+            del self._entries[key]
+
+    def _make_room(self, now: float) -> None:
+        """Drop what is too old, or too much. What is in progress stays: elsewhere a bound keeps it few."""
+        while self._entries:
+            oldest_key = next(iter(self._entries))
+            oldest = self._entries[oldest_key]
+            too_old = now - oldest.claimed_at >= self.seconds
+            if not oldest.action_code or not (too_old or len(self._entries) >= self.count_max):
+                return
+            del self._entries[oldest_key]
+
+
+def is_same_card(entry: Entry, card: bytes) -> bool:
+    """Whether an entry's message was about this card."""
+    return entry.card == hash(card)
+
+
+def settle(entry: Entry, action_code: str, extra: Mapping[int, str] | None = None) -> None:
+    """The answer to an entry's message is known: tell who waits for it."""
+    entry.action_code = action_code
+    entry.answer = extra
+    waiters, entry.waiters = entry.waiters, None
+    for tell in waiters or ():
+        tell(entry)
+
+
+def wait_for(entry: Entry, tell: Callable[[Entry], None]) -> bool:
+    """Have `tell` called with the answer to come. False when too many wait already."""
+    if entry.waiters is None:
+        entry.waiters = []
+    if len(entry.waiters) >= WAITERS_MAX:
+        return False
+    entry.waiters.append(tell)
+    return True
+
+
+_ECHOED: Final = (3, 4, 7, 11, 12, 32, 37, 41, 42, 49)
+
+
+def compose_answer(request: Message, action_code: str, extra: Mapping[int, str] | None = None) -> Message:
+    """The answer to a request: what it says of itself, echoed; the action code; and what else there is to tell."""
+    given = request.fields
+    fields: dict[int, str] = {number: given[number] for number in _ECHOED if number in given}
+    if extra:
+        fields.update(extra)
+    fields[39] = action_code
+    return request.answer(fields)
