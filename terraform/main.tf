@@ -224,8 +224,8 @@ module "record_outcome" {
   bus          = local.bus
   settings     = local.stages.record_outcome
   name         = "record_outcome"
-  description  = "Keeps the outcome of payments that end outside the ledger."
-  detail_types = ["DuplicateParked", "PaymentReferred", "PaymentRejected"]
+  description  = "Keeps the outcome of payments that end outside the ledger, and what issuers reversed."
+  detail_types = ["AuthorizationReversed", "DuplicateParked", "PaymentReferred", "PaymentRejected"]
   environment  = module.ledger.access.environment
   statements   = module.ledger.access.statements
   vpc          = module.ledger.access.vpc

@@ -1,4 +1,4 @@
-"""PaymentRejected, PaymentReferred and DuplicateParked to the audit trail."""
+"""PaymentRejected, PaymentReferred, DuplicateParked and AuthorizationReversed to the audit trail."""
 
 from typing import Any
 

@@ -161,13 +161,14 @@ def build_post(settings: Settings) -> "Handles":
 
 
 def build_record_outcome(settings: Settings) -> "Handles":
-    """The audit trail of payments that ended outside the ledger."""
+    """The audit trail of payments that ended outside the ledger, and of what issuers reversed."""
     from postrail.adapters.aws.ledger_functions import OutcomeStage
     from postrail.adapters.postgres.outcomes import PostgresOutcomes
-    from postrail.contracts.events import DuplicateParked, PaymentReferred, PaymentRejected
+    from postrail.contracts.events import AuthorizationReversed, DuplicateParked, PaymentReferred, PaymentRejected
 
     stage = OutcomeStage(PostgresOutcomes(_ledger_database(settings, "record_outcome")))
-    return _last_stage(settings, "record_outcome", (PaymentRejected, PaymentReferred, DuplicateParked), stage.take)
+    told = (PaymentRejected, PaymentReferred, DuplicateParked, AuthorizationReversed)
+    return _last_stage(settings, "record_outcome", told, stage.take)
 
 
 def build_relay_outbox(settings: Settings) -> "Handles":

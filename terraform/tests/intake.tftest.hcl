@@ -61,9 +61,11 @@ run "pipe_takes_approved_inserts_only" {
   assert {
     condition = jsondecode(one(aws_pipes_pipe.intake[0].source_parameters[0].filter_criteria[0].filter).pattern) == {
       eventName = ["INSERT"]
-      dynamodb  = { NewImage = { action_code = { S = [{ prefix = "00" }] } } }
+      dynamodb = {
+        NewImage = { action_code = { S = [{ prefix = "00" }] }, capture = { S = [{ exists = false }] } }
+      }
     }
-    error_message = "Declined authorizations and changes of an item stay in the table."
+    error_message = "Declined authorizations, pre-authorisations and changes of an item stay in the table."
   }
 
   assert {

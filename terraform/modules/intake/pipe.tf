@@ -1,4 +1,5 @@
-# The table door: approved inserts -> deduplicate -> PaymentAccepted on the bus.
+# The table door: approved inserts -> deduplicate -> PaymentAccepted on the bus. A pre-authorisation rests in the table
+# (its item has the attribute `capture`): what is posted is its completion, an item of its own.
 #
 # Retries and age are finite: with the defaults, -1 each, one bad record blocks its shard until the stream drops it after
 # 24 hours, and all records behind it. A failing batch is halved until the bad record stands alone.
@@ -16,7 +17,12 @@ locals {
         Filters = [{
           Pattern = jsonencode({
             eventName = ["INSERT"]
-            dynamodb  = { NewImage = { action_code = { S = [{ prefix = "00" }] } } }
+            dynamodb = {
+              NewImage = {
+                action_code = { S = [{ prefix = "00" }] }
+                capture     = { S = [{ exists = false }] }
+              }
+            }
           })
         }]
       }

@@ -3,9 +3,11 @@
 locals {
   topics = toset(["alerts", "notifications"])
 
-  # A conflict is alerted, a plain duplicate is everyday life: only the former's reason code matches.
+  # A conflict is alerted, a plain duplicate is everyday life: only the former's reason code matches. So is a payment that
+  # its issuer undid before it was posted: net zero is what everybody wants of it.
   alert_patterns = {
-    alerts           = { source = ["postrail"], detail-type = ["PaymentReferred", "PaymentPostingFailed", "PostingSequenceOverdue"] }
+    alerts           = { source = ["postrail"], detail-type = ["PaymentReferred", "PostingSequenceOverdue"] }
+    alerts-failures  = { source = ["postrail"], detail-type = ["PaymentPostingFailed"], detail = { data = { reason_code = [{ anything-but = ["HOLD_RELEASED"] }] } } }
     alerts-conflicts = { source = ["postrail"], detail-type = ["DuplicateParked"], detail = { data = { reason_code = ["CONFLICT"] } } }
   }
 }

@@ -130,7 +130,8 @@ class Graph:
             "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
             "DeadLetterConfig": {"Arn": self.dead_letters_arn},
         }
-        pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"action_code": {"S": [{"prefix": "00"}]}}}}
+        image = {"action_code": {"S": [{"prefix": "00"}]}, "capture": {"S": [{"exists": False}]}}
+        pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": image}}
         return {
             "Name": self.name,
             "Source": self.stream_arn,
@@ -146,13 +147,11 @@ class Graph:
             "managed": False,
         }
 
-    def put(self, *payment_ids: str, action_code: str = "000") -> None:
-        """Insert items, twenty-five at a time."""
+    def put(self, *payment_ids: str, action_code: str = "000", **attributes: str) -> None:
+        """Insert items with further attributes, twenty-five at a time."""
         dynamodb = self.cloud.client("dynamodb")
-        items = [
-            {"PutRequest": {"Item": {"payment_id": {"S": one}, "action_code": {"S": action_code}}}}
-            for one in payment_ids
-        ]
+        further = {name: {"S": value} for name, value in {"action_code": action_code, **attributes}.items()}
+        items = [{"PutRequest": {"Item": {"payment_id": {"S": one}, **further}}} for one in payment_ids]
         for start in range(0, len(items), 25):
             dynamodb.batch_write_item(RequestItems={self.table: items[start : start + 25]})
 

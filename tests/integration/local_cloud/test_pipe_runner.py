@@ -30,14 +30,15 @@ def until(condition: Callable[[], bool], patience_s: float = 20.0) -> bool:
 
 
 def test_records_go_through_filter_and_enrichment_to_the_bus(graph: Graph) -> None:
-    """Declined ones are filtered out, what the enrichment drops goes nowhere, the rest arrives once and in order."""
+    """Declined and pre-authorised ones are filtered out, what the enrichment drops goes nowhere, the rest arrives."""
     graph.put("pay-1", "duplicate-2", "pay-3")
     graph.put("declined-4", action_code="116")
+    graph.put("held-4", capture="later")
     graph.cloud.describe({"intake": graph.pipe()})
     graph.cloud.start_runner()
     graph.put("pay-5")
     assert graph.arrived("pay-5") == ["pay-1", "pay-3", "pay-5"]
-    assert until(lambda: graph.cloud.counts(graph.name).get("filtered") == 1)
+    assert until(lambda: graph.cloud.counts(graph.name).get("filtered") == 2)
     assert until(lambda: graph.cloud.counts(graph.name).get("delivered") == 4)
 
 

@@ -60,6 +60,16 @@ def test_fields_are_all_needed_and_values_are_alternatives() -> None:
     assert not matches(pattern, {"eventName": "INSERT"})
 
 
+def test_a_pre_authorisation_rests() -> None:
+    """Its item has an attribute that others lack, whatever stands in it."""
+    image = {"action_code": {"S": [{"prefix": "00"}]}, "capture": {"S": [{"exists": False}]}}
+    pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": image}}
+    purchase = {"eventName": "INSERT", "dynamodb": {"NewImage": {"action_code": {"S": "000"}}}}
+    assert matches(pattern, purchase)
+    held = {"action_code": {"S": "000"}, "capture": {"S": "later"}}
+    assert not matches(pattern, {"eventName": "INSERT", "dynamodb": {"NewImage": held}})
+
+
 def test_or_takes_any_of_its_patterns_beside_the_other_fields() -> None:
     pattern = {"kind": ["a"], "$or": [{"x": [1]}, {"y": {"z": [2]}}]}
     assert matches(pattern, {"kind": "a", "x": 1})
