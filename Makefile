@@ -78,30 +78,35 @@ lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --extra batch --no-header -o requirements.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --constraint requirements.lock --no-header -o requirements-lambda.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra batch --constraint requirements.lock --no-header -o source/requirements.lock
+	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra switch --constraint requirements.lock --no-header -o switch/requirements.lock
 
 package: setup ## Build the functions' archives and their dependencies layer
 	$(BIN)/python lambdas/build.py
 	$(BIN)/python lambdas/build.py --layer --python 3.13 --arch arm64
 
-# The batch task's image. IMAGE_TAG names the commit, since a tag, once pushed, cannot be pushed again.
+# The images: of the batch task (batch), and of networks and banks (switch). IMAGE_TAG names the commit, since a tag, once
+# pushed, cannot be pushed again.
+IMAGE ?= batch
 IMAGE_TAG ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unversioned)
 IMAGE_PLATFORM ?= linux/arm64
+IMAGE_FILE := $(if $(filter switch,$(IMAGE)),switch/Dockerfile,source/Dockerfile)
 DOCKER ?= docker
 
-image: ## Build the batch task's image and push it to its repository (needs Docker and AWS credentials)
-	@git diff --quiet HEAD -- pyproject.toml README.md config source \
+image: ## Build an image and push it to its repository: IMAGE=batch or IMAGE=switch (needs Docker and AWS credentials)
+	@case "$(IMAGE)" in batch|switch) ;; *) echo "IMAGE is batch or switch, not $(IMAGE)."; exit 1;; esac
+	@git diff --quiet HEAD -- pyproject.toml README.md config source switch \
 	  || { echo "Commit first: an image is named after its commit."; exit 1; }
-	@repository=$$($(REMOTE) output -json batch | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["repository_url"])') \
+	@repository=$$($(REMOTE) output -json $(IMAGE) | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["repository_url"])') \
 	  && registry=$${repository%%/*} \
 	  && region=$$($(REMOTE) output -raw region) \
 	  && aws ecr get-login-password --region "$$region" | $(DOCKER) login --username AWS --password-stdin "$$registry" \
-	  && $(DOCKER) buildx build --platform $(IMAGE_PLATFORM) --file source/Dockerfile --provenance=false \
+	  && $(DOCKER) buildx build --platform $(IMAGE_PLATFORM) --file $(IMAGE_FILE) --provenance=false \
 	    --build-arg REVISION=$(IMAGE_TAG) --tag "$$repository:$(IMAGE_TAG)" --push .
 
 # A real account: AWS credentials as the AWS CLI takes them, the ledger's password as TF_VAR_ledger_password.
 TERRAFORM ?= $(or $(shell command -v terraform),$(shell command -v tofu),$(abspath $(firstword $(wildcard .tools/terraform .tools/tofu))))
 REMOTE = $(TERRAFORM) -chdir=terraform
-VARS = -var-file=environments/$(ENV).tfvars -var=batch_image_tag=$(IMAGE_TAG)
+VARS = -var-file=environments/$(ENV).tfvars -var=batch_image_tag=$(IMAGE_TAG) -var=switch_image_tag=$(IMAGE_TAG)
 
 plan: package ## Show what deploy would change in a real account (ENV=dev)
 	$(REMOTE) init -input=false
