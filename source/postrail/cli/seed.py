@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from postrail.adapters.aws.reference_table import card_item
 from postrail.adapters.postgres.accounts import OpenedAccounts, PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.system import SystemClock, SystemIds
@@ -12,7 +13,6 @@ from postrail.cli import console
 from postrail.cli.graph import load_graph
 from postrail.cli.selftest_accounts import ACCOUNT_ID, OPENING_BALANCE_MINOR, selftest_cards, selftest_specs
 from postrail.cli.table_writes import write_all
-from postrail.contracts.payment import AccountDetails
 from postrail.ports import ExchangeRate
 from postrail.sampling.accounts import SampleAccount, sample_accounts, system_accounts
 from postrail.sampling.rates import load_rates
@@ -68,11 +68,6 @@ def open_ledger_accounts(ledger: PostgresAccounts, samples: Sequence[SampleAccou
         clock=SystemClock(),
         ids=SystemIds(),
     )
-
-
-def card_item(token: str, details: AccountDetails) -> dict[str, Any]:
-    """The reference table's item for a card."""
-    return {"pk": {"S": f"CARD#{token}"}, "account": {"S": details.model_dump_json()}}
 
 
 def rate_item(rate: ExchangeRate) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import pytest
 from moto import mock_aws
 
 from postrail.adapters.aws import clients
+from postrail.adapters.aws.reference_table import card_item
 from postrail.batch.chunks import RawChunk
 from postrail.batch.worker import WorkerTask
 from postrail.bootstrap import BatchPlaces, SettingMissing, build_workshop
-from postrail.cli.seed import card_item, rate_item
+from postrail.cli.seed import rate_item
 from postrail.sampling.accounts import sample_accounts
 from postrail.sampling.day import sample_day
 from postrail.sampling.rates import load_rates

@@ -97,6 +97,11 @@ class ReferenceTable:
         self._cache[key] = (now + lifetime, value)
 
 
+def card_item(token: str, details: AccountDetails) -> dict[str, Any]:
+    """The table's item for a card."""
+    return {"pk": {"S": f"CARD#{token}"}, "account": {"S": details.model_dump_json()}}
+
+
 def _read_account(item: dict[str, Any]) -> AccountDetails:
     try:
         return AccountDetails.model_validate_json(item["account"]["S"])

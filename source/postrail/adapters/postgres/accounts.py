@@ -63,9 +63,9 @@ class PostgresAccounts:
 
         Every opening balance is a journal transaction against `equity:opening:<currency>`, which is opened when it
         is missing. Doing it again changes nothing: an account keeps its status and name, an opening balance is
-        posted once, even when another amount is given the second time. Raises Permanent when an account exists
-        with another type or currency (CURRENCY_MISMATCH), or an opening names no account of `specs`
-        (ACCOUNT_NOT_FOUND).
+        posted once, even when another amount is given the second time. On a `Database` with an open transaction the
+        accounts belong to it. Raises Permanent when an account exists with another type or currency
+        (CURRENCY_MISMATCH), or an opening names no account of `specs` (ACCOUNT_NOT_FOUND).
         """
         openings = openings or {}
         unknown = openings.keys() - {spec.account_id for spec in specs}
@@ -73,7 +73,7 @@ class PostgresAccounts:
             raise Permanent(ReasonCode.ACCOUNT_NOT_FOUND, f"opening balances of accounts not opened: {min(unknown)}")
         wanted = {spec.account_id: spec for spec in (*_opening_equity(specs, openings), *specs)}
         accounts = posted = 0
-        with self._database.transaction():
+        with self._database.joined_transaction():
             # Equity comes first: the openings of the first slice stand against it.
             for some in _slices(sorted(wanted.values(), key=_equity_first)):
                 row = self._database.fetch_one(_SQL["open"], *_columns(some, openings, ids), clock.now())

@@ -120,6 +120,15 @@ class Database:
         finally:
             self._in_transaction = False
 
+    @contextmanager
+    def joined_transaction(self) -> Iterator[None]:
+        """The transaction that is open, or one of its own: what is done inside is committed together either way."""
+        if self._in_transaction:
+            yield
+            return
+        with self.transaction():
+            yield
+
     def close(self) -> None:
         """Close the connection and the loop. The object can be used again: it connects anew."""
         if self._runner is None:
