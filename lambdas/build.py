@@ -1,7 +1,7 @@
 """Builds what Terraform uploads: an archive for each function, and the layer with the packages they import.
 
-An archive holds the function's handler, the package `postrail` and `config/`. The same sources give the same bytes, so
-Terraform, which goes by the hash, deploys only what changed.
+An archive holds the function's handler, the package `postrail` and `config/`, and the package `switch` when the handler
+imports it. The same sources give the same bytes, so Terraform, which goes by the hash, deploys only what changed.
 
 The layer comes from `requirements-lambda.lock`: the closure of the project's own dependencies, resolved for the
 functions' Python. It leaves out boto3, botocore and s3transfer: the Lambda runtime has them, kept current by AWS, and
@@ -10,6 +10,7 @@ they would be the largest part of every cold start.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ PLATFORMS: Final = {
 LAYER_UNZIPPED_BYTES_MAX: Final = 240 * 1024 * 1024
 LAYER_ZIPPED_BYTES_MAX: Final = 50 * 1024 * 1024
 
+_IMPORTS_SWITCH: Final = re.compile(r"^(from|import) switch\b", re.MULTILINE)
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _READABLE: Final = 0o644 << 16
 _SKIPPED_FOLDERS: Final = frozenset({"__pycache__", "bin"})
@@ -91,10 +93,13 @@ def build_functions(build: Path = BUILD, checkout: Path = CHECKOUT) -> list[Path
     package, config = checkout / "source" / "postrail", checkout / "config"
     shared = [(f"postrail/{path.relative_to(package).as_posix()}", path) for path in files_below(package)]
     shared += [(f"config/{path.relative_to(config).as_posix()}", path) for path in files_below(config)]
+    switch = checkout / "switch"
+    of_switch = [(f"switch/{path.relative_to(switch).as_posix()}", path) for path in files_below(switch)]
     archives = []
     for name in names:
-        archive = build / f"{name}.zip"
-        write_archive(archive, [("handler.py", checkout / "lambdas" / name / "handler.py"), *shared])
+        archive, handler = build / f"{name}.zip", checkout / "lambdas" / name / "handler.py"
+        needs_switch = _IMPORTS_SWITCH.search(handler.read_text(encoding="utf-8")) is not None
+        write_archive(archive, [("handler.py", handler), *shared, *(of_switch if needs_switch else ())])
         archives.append(archive)
     return archives
 

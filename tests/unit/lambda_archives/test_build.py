@@ -42,6 +42,22 @@ def test_an_archive_holds_its_handler_the_package_and_the_configuration(checkout
         assert archive.read("handler.py") == b"post"
 
 
+def test_a_function_of_the_switch_gets_its_package_and_others_do_not(checkout: Path, tmp_path: Path) -> None:
+    """A change in the switch deploys the functions that use it, and no others."""
+    package = checkout / "switch" / "issuing"
+    package.mkdir(parents=True)
+    (package / "functions.py").write_text("functions")
+    (checkout / "lambdas" / "post" / "handler.py").write_text("from switch.issuing.functions import build\n")
+
+    names = {}
+    for path in build.build_functions(tmp_path / "build", checkout):
+        with zipfile.ZipFile(path) as archive:
+            names[path.name] = archive.namelist()
+
+    assert "switch/issuing/functions.py" in names["post.zip"]
+    assert not any(name.startswith("switch/") for name in names["enrich.zip"])
+
+
 def test_equal_sources_give_equal_bytes_whenever_they_were_written(checkout: Path, tmp_path: Path) -> None:
     """Terraform deploys by hash: a fresh clone must not deploy what already runs."""
     first = build.build_functions(tmp_path / "first", checkout)

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from switch.ecosystem import load_ecosystem
-from switch.issuing.card_sample import make_sample_cards
-from switch.issuing.lookup import HmacPanLookup
-
 from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.domain.card import is_card_token, passes_luhn
+from switch.ecosystem import load_ecosystem
+from switch.issuing.card_sample import make_sample_cards
+from switch.issuing.lookup import HmacPanLookup
 
 ECOSYSTEM = load_ecosystem(Path(__file__).parents[4] / "config" / "ecosystem.yaml")
 

@@ -8,13 +8,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from tests.fakes.system import FakeClock
+
+from postrail.domain.errors import Permanent, Retryable
 from switch.issuing.file_vault import FileCardVault, load_file_lookup
 from switch.issuing.lookup import HmacPanLookup
 from switch.issuing.ports import CardVault, IssuedCard
 from switch.issuing.vault import CARDS_PURPOSE, KmsCardVault, load_pan_lookup
-from tests.fakes.system import FakeClock
-
-from postrail.domain.errors import Permanent, Retryable
 
 CARD = IssuedCard("9991000000000001", "4761340000000019", "2030-11")
 OTHER = IssuedCard("9991000000000002", "4761340000000027", "2031-01")

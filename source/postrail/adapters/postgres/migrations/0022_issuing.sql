@@ -42,3 +42,8 @@ COMMENT ON COLUMN bank.cards.network_id IS 'the network that produces the card a
 
 -- Orders whose network has not been told yet are few: they are found without reading all cards.
 CREATE INDEX cards_ordered ON bank.cards (created_at) WHERE status = 'ordered';
+
+-- Cards whose month is over are few as well.
+CREATE INDEX cards_living ON bank.cards (expiry) WHERE status IN ('ordered', 'in_production', 'ready', 'active');
+
+CREATE INDEX cards_living ON network.cards (expiry) WHERE status IN ('in_production', 'ready');
