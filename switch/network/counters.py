@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class NetworkCounters:
-    """Counts since the start; `in_flight` is how many are being worked on now.
+    """Counts since the start.
 
     received          requests and advices from cardholders
     answers           answers to them, by action code (DE 39)
@@ -31,7 +31,6 @@ class NetworkCounters:
 
     received: int = 0
     answers: Counter[str] = field(default_factory=Counter)
-    in_flight: int = 0
     repeats: int = 0
     conflicts: int = 0
     forwarded: int = 0

@@ -141,6 +141,7 @@ class NetworkService:
         """What it counts, for people and monitors; no card data."""
         return {
             **self.counters.as_dict(),
+            "in_flight": len(self._tasks),
             "remembered": len(self._window),
             "waiting_to_be_stored": len(self._writer),
             "store_well": self._writer.well,
