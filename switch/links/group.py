@@ -75,7 +75,7 @@ class LinkGroup:
         first_stan = randrange(999_999)
         composer = ManagementComposer(now=now, institution_id=institution_id, first_stan=first_stan)
         self._links = [
-            Link(number, target, self, wire, LinkLife(timing, composer, sign_on=sign_on), self.counters)
+            Link(f"{peer_id}-{number}", target, self, wire, LinkLife(timing, composer, sign_on=sign_on), self.counters)
             for number in range(1, links + 1)
         ]
         self._up: list[Link] = []
@@ -108,7 +108,7 @@ class LinkGroup:
     async def start(self) -> None:
         """Begin to connect; returns at once. See `wait_up`."""
         self._stopping = False
-        self._tasks = [asyncio.create_task(link.keep(), name=f"{self.peer_id}-{link.number}") for link in self._links]
+        self._tasks = [asyncio.create_task(link.keep(), name=f"link-{link.name}") for link in self._links]
 
     async def wait_up(self, seconds: float, *, links: int = 1) -> bool:
         """Wait until so many links are up; whether they are."""
@@ -177,7 +177,7 @@ class LinkGroup:
         """A link came up, or is up no more."""
         self._up = [each for each in self._links if each.up]
         self._changed.set()
-        logger.info("link is up" if link.up else "link is not up", peer_id=self.peer_id, link=link.number)
+        logger.info("link is up" if link.up else "link is not up", link=link.name)
         if bool(self._up) is not self._was_up:
             self._was_up = bool(self._up)
             self._on_state(self._was_up)
@@ -192,7 +192,7 @@ class LinkGroup:
             self._pending.settle(message)
         else:
             self.counters.unhandled += 1
-            logger.warning("unexpected message", peer_id=self.peer_id, link=link.number, mti=message.mti)
+            logger.warning("unexpected message", link=link.name, mti=message.mti)
 
     def answer_rejected(self, link: Link, rejected: Rejected) -> None:  # noqa: ARG002 - any link's answer will do
         """An answer that cannot be believed."""

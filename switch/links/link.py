@@ -56,9 +56,9 @@ class Link:
     """A connection that is kept. `up` says whether requests may go over it."""
 
     def __init__(
-        self, number: int, target: Target, owner: LinkOwner, wire: Wire, life: LinkLife, counters: Counters
+        self, name: str, target: Target, owner: LinkOwner, wire: Wire, life: LinkLife, counters: Counters
     ) -> None:
-        self.number = number
+        self.name = name
         self._target = target
         self._owner = owner
         self._wire = wire
@@ -95,7 +95,7 @@ class Link:
     def send(self, message: Message) -> None:
         """Send a message. Raises LinkDown, MessageInvalid."""
         if self._connection is None:
-            raise LinkDown(f"link {self.number} is down")
+            raise LinkDown(f"link {self.name} is down")
         self._connection.send(message)
 
     async def keep(self) -> None:
@@ -104,7 +104,7 @@ class Link:
             await self._live_once()
             if not self._stopping.is_set():
                 wait = self._backoff.next_seconds()
-                logger.info("link is down", link=self.number, reason=self.failure, retry_seconds=round(wait, 3))
+                logger.info("link is down", link=self.name, reason=self.failure, retry_seconds=round(wait, 3))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), wait)
 
@@ -135,10 +135,10 @@ class Link:
                     ssl=target.tls,
                 )
         except TimeoutError:
-            self._life.lost(f"no connection in {target.connect_seconds:g} s")
+            self._life.unreachable(f"no connection in {target.connect_seconds:g} s")
         except OSError as error:
             # ssl.SSLError is one too
-            self._life.lost(error.strerror or type(error).__name__)
+            self._life.unreachable(error.strerror or type(error).__name__)
         else:
             await self._closed
         self._closed = None
@@ -165,7 +165,7 @@ class Link:
 
     def message_rejected(self, connection: Connection, rejected: Rejected) -> None:
         """Hand it on; a request that cannot be read is answered."""
-        logger.warning("message rejected", link=self.number, peer=connection.peer, fault=rejected.error.fault)
+        logger.warning("message rejected", link=self.name, peer=connection.peer, fault=rejected.error.fault)
         if rejected.answer is not None:
             with suppress(LinkDown):
                 connection.send(rejected.answer)

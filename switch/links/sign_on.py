@@ -118,6 +118,10 @@ class LinkLife:
         self.state = LinkState.SIGNING_OFF
         return [self._ask(SIGN_OFF, now)]
 
+    def unreachable(self, reason: str) -> None:
+        """No connection could be made."""
+        self._fall(reason)
+
     def lost(self, reason: str) -> None:
         """The connection is gone."""
         if self.state is not LinkState.DOWN:
