@@ -15,7 +15,8 @@ from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.trace import OutcomeTrace, PaymentTrace, SequenceTrace, trace
 from postrail.cli.dead_letters import Letter
 from postrail.cli.graph import Graph
-from postrail.contracts.events import DuplicateParked, PaymentReferred
+from postrail.cli.reversed import Reversed, reversed_of, switch_hops
+from postrail.contracts.events import AuthorizationReversed, DuplicateParked, PaymentReferred
 from postrail.contracts.payment import Authorization, Decision
 from postrail.domain.posting import missing_indexes
 from postrail.iso20022.advice import build_advice
@@ -56,8 +57,14 @@ class History:
 
     @property
     def outcome(self) -> OutcomeTrace | None:
-        """The event that ended the payment outside the ledger."""
-        return self.database.outcomes[0] if self.database and self.database.outcomes else None
+        """The event that ended the payment outside the ledger. A reversal is no end of its own: see `reversed`."""
+        outcomes = self.database.outcomes if self.database else ()
+        return next((each for each in outcomes if each.detail_type != AuthorizationReversed.detail_type()), None)
+
+    @property
+    def reversed(self) -> Reversed | None:
+        """What the issuer undid of its approval, when it did."""
+        return reversed_of(self.database) if self.database else None
 
     @property
     def correlation_id(self) -> str:
@@ -105,7 +112,14 @@ class History:
 
     @property
     def state(self) -> str:
-        """One word: posted, parked, rejected, referred, dead_lettered, waiting or in_flight."""
+        """One word.
+
+        Posted, parked, rejected, referred, dead_lettered, waiting, in_flight; reversed when its issuer undid all of it
+        (of a part, the summary tells), declined when he refused it, held while a pre-authorisation waits for its
+        completion, which is a payment of its own.
+        """
+        if self.reversed and not self.reversed.remaining_minor:
+            return "reversed"
         if self.sequence and self.sequence.status != "waiting":
             return "posted" if self.sequence.status == "posted" else "rejected"
         if self.outcome:
@@ -113,12 +127,19 @@ class History:
             return kinds.get(self.outcome.detail_type, "rejected")
         if self.letters:
             return "dead_lettered"
-        return "waiting" if self.sequence else "in_flight"
+        return "waiting" if self.sequence else self._state_before_the_bus()
+
+    def _state_before_the_bus(self) -> str:
+        issuer = self.database.switch.authorization if self.database else None
+        if issuer is not None and not issuer.action_code.startswith("00"):
+            return "declined"
+        return "held" if self.row is not None and "capture" in self.row else "in_flight"
 
     @property
     def summary(self) -> str:
         """The state as a sentence, with the reason."""
-        return _summary(self)
+        undone = f"; {self.reversed}" if self.reversed and self.state != "reversed" else ""
+        return _summary(self) + undone
 
 
 def read_ledger_history(dsn: str, payment_id: str) -> History | None:
@@ -229,6 +250,8 @@ def _all_hops(found: PaymentTrace | None, letters: tuple[Letter, ...]) -> Iterat
     for row in found.outbox if found else ():
         sent = "" if row.sent_at is None else f"on the bus at {_clock_time(row.sent_at)}"
         yield from _event_hops(row.detail_type, row.event, sent or "waits in the outbox")
+    for name, at, identity, note in switch_hops(found.switch) if found else ():
+        yield HistoryHop(name, at, identity, note)
     for letter in letters:
         yield from _letter_hops(letter)
 
@@ -287,6 +310,9 @@ def _letter_hops(letter: Letter) -> Iterator[HistoryHop]:
 
 def _summary(history: History) -> str:
     tell = {
+        "reversed": _say_reversed,
+        "declined": lambda _: "declined by the issuer: nothing is posted",
+        "held": lambda _: "held: a pre-authorisation rests until its completion comes, a payment of its own",
         "posted": lambda _: "posted",
         "parked": _say_parked,
         "rejected": _say_refused,
@@ -295,6 +321,11 @@ def _summary(history: History) -> str:
         "waiting": _say_waiting,
     }
     return tell.get(history.state, _say_in_flight)(history)
+
+
+def _say_reversed(history: History) -> str:
+    posted = history.sequence is not None and history.sequence.status == "posted"
+    return f"reversed {'after' if posted else 'before'} it was posted: {history.reversed}"
 
 
 def _say_parked(history: History) -> str:

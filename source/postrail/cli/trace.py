@@ -1,6 +1,7 @@
 """`postrail trace`: every hop of one payment, the decision, the postings and the balances."""
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -84,6 +85,7 @@ def document(history: History) -> dict[str, Any]:
         "dedup_marker": dict(history.marker) if history.marker else None,
         "decision": decision.model_dump(mode="json") if decision else None,
         "posting": _posting_document(sequence) if sequence else None,
+        "issuer": _issuer_document(history),
         "outcomes": [
             {
                 "type": outcome.detail_type,
@@ -99,6 +101,18 @@ def document(history: History) -> dict[str, Any]:
             {"queue": letter.queue, "reason": letter.reason, "detail": letter.detail, "message_id": letter.message_id}
             for letter in history.letters
         ],
+    }
+
+
+def _issuer_document(history: History) -> dict[str, Any] | None:
+    """What the issuing bank decided, was asked to undo, and undid; None when it knows nothing of the payment."""
+    switch = history.database.switch if history.database else None
+    if not switch:
+        return None
+    return {
+        "authorization": asdict(switch.authorization) if switch.authorization else None,
+        "reversals": [asdict(each) for each in switch.reversals],
+        "taken_back": [asdict(each) for each in switch.taken_back],
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import asyncpg
 from postrail.adapters.postgres.batch_trace import BatchRow, postings_without_sequence, row_of_outcome
 from postrail.adapters.postgres.connection import Database, Isolation
 from postrail.adapters.postgres.queries import statements
+from postrail.adapters.postgres.switch_trace import SwitchTrace, trace_switch
 
 _SQL = statements("trace.sql")
 
@@ -105,7 +106,7 @@ class SequenceTrace:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeTrace:
-    """An event that ended the payment's road outside the ledger."""
+    """An event of the payment's that the audit trail keeps: how it ended outside the ledger, or was reversed."""
 
     event_id: str
     detail_type: str
@@ -129,12 +130,13 @@ class OutboxTrace:
 
 @dataclass(frozen=True, slots=True)
 class PaymentTrace:
-    """All of it, each list by time."""
+    """All of it, each list by time. `switch` is what the issuing bank knows, and what took a posting back."""
 
     payment_id: str
     sequences: tuple[SequenceTrace, ...]
     outcomes: tuple[OutcomeTrace, ...]
     outbox: tuple[OutboxTrace, ...]
+    switch: SwitchTrace = field(default_factory=SwitchTrace)
 
 
 def trace(database: Database | str | Callable[[], str], payment_id: str) -> PaymentTrace | None:
@@ -150,7 +152,7 @@ def trace(database: Database | str | Callable[[], str], payment_id: str) -> Paym
     finally:
         if source is not database:
             source.close()
-    return found if found.sequences or found.outcomes or found.outbox else None
+    return found if found.sequences or found.outcomes or found.outbox or found.switch else None
 
 
 def _trace(database: Database, payment_id: str) -> PaymentTrace:
@@ -163,6 +165,7 @@ def _trace(database: Database, payment_id: str) -> PaymentTrace:
         sequences=(*of_batches, *sequences),
         outcomes=tuple(_outcome(database, payment_id, row) for row in database.fetch(_SQL["outcomes"], payment_id)),
         outbox=tuple(_outbox_row(row) for row in database.fetch(_SQL["outbox"], payment_id)),
+        switch=trace_switch(database, payment_id),
     )
 
 

@@ -1,4 +1,5 @@
 -- A closed sequence is never written again: the transaction that wrote its row is the one that closed it.
+-- A reversal ends the road of a payment that nothing else is known of, and only when nothing is left of it.
 
 -- name: by_payment
 WITH known AS (
@@ -14,12 +15,14 @@ WITH known AS (
       FROM ledger.posting_sequences AS s
      WHERE s.payment_id = ANY ($1::text[])
     UNION ALL
-    SELECT o.payment_id, o.correlation_id, 'outcome', 3, o.detail_type, o.reason_code,
+    SELECT o.payment_id, o.correlation_id, 'outcome',
+           CASE o.detail_type WHEN 'AuthorizationReversed' THEN 5 ELSE 3 END, o.detail_type, o.reason_code,
            CASE WHEN current_setting('track_commit_timestamp') = 'on'
                 THEN coalesce(pg_xact_commit_timestamp(o.xmin), o.recorded_at)
                 ELSE o.recorded_at END
       FROM audit.outcomes AS o
      WHERE o.payment_id = ANY ($1::text[])
+       AND (o.detail_type <> 'AuthorizationReversed' OR o.event #>> '{data,remaining_minor}' = '0')
 )
 SELECT DISTINCT ON (payment_id) payment_id, correlation_id, status, detail_type, reason, settled_at
   FROM known
@@ -39,12 +42,14 @@ WITH known AS (
       FROM ledger.posting_sequences AS s
      WHERE s.correlation_id = $1
     UNION ALL
-    SELECT o.payment_id, o.correlation_id, 'outcome', 3, o.detail_type, o.reason_code,
+    SELECT o.payment_id, o.correlation_id, 'outcome',
+           CASE o.detail_type WHEN 'AuthorizationReversed' THEN 5 ELSE 3 END, o.detail_type, o.reason_code,
            CASE WHEN current_setting('track_commit_timestamp') = 'on'
                 THEN coalesce(pg_xact_commit_timestamp(o.xmin), o.recorded_at)
                 ELSE o.recorded_at END
       FROM audit.outcomes AS o
      WHERE o.correlation_id = $1
+       AND (o.detail_type <> 'AuthorizationReversed' OR o.event #>> '{data,remaining_minor}' = '0')
 )
 SELECT DISTINCT ON (payment_id) payment_id, correlation_id, status, detail_type, reason, settled_at
   FROM known
