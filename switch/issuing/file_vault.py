@@ -63,6 +63,12 @@ def load_file_lookup(folder: Path) -> HmacPanLookup:
     return HmacPanLookup(_read_or_make_key(folder / "lookup.key"))
 
 
+def load_file_message_key(folder: Path) -> bytes:
+    """The key in `messages.key` of the folder, which is made when there is none: it seals messages that wait."""
+    folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    return _read_or_make_key(folder / "messages.key")
+
+
 def _read_or_make_key(path: Path) -> bytes:
     """The key in a file. Of several that make it at a time, one wins."""
     if not path.exists():

@@ -4,6 +4,7 @@
 |---|---|
 | `CARD#<token>` | `data_key` (wrapped), `nonce`, `sealed` (number and expiry), `pan_lookup`, `kept_at` |
 | `KEY#lookup#1` | `data_key` (wrapped): the key of `HmacPanLookup` |
+| `KEY#messages#1` | `data_key` (wrapped): the key that seals messages which wait in the database |
 
 A data key serves the cards of one call to `keep` and is never stored in clear. Whoever decrypts one must name its
 purpose: the purposes are the KMS encryption contexts, so that a role may be allowed the lookup key alone.
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 CARDS_PURPOSE: Final = {"postrail:purpose": "card-vault"}
 LOOKUP_PURPOSE: Final = {"postrail:purpose": "pan-lookup"}
+MESSAGES_PURPOSE: Final = {"postrail:purpose": "stored-messages"}
 _LOOKUP_ITEM: Final = "KEY#lookup#1"
+_MESSAGES_ITEM: Final = "KEY#messages#1"
 _NONCE_BYTES: Final = 12
 """NIST SP 800-38D section 8.2.2: random nonces of 96 bits. A data key sees a few cards, far from the bound of 2**32."""
 
@@ -113,15 +116,43 @@ def load_pan_lookup(
     Of several that make one at a time, one wins, and all use its key. Raises Retryable when KMS or the table do not
     answer, or there is no key.
     """
-    item = _get(dynamodb, table, _LOOKUP_ITEM)
-    if item is None and make:
-        _, wrapped = _new_data_key(kms, key_arn, LOOKUP_PURPOSE)
-        _put_new(dynamodb, table, {"pk": {"S": _LOOKUP_ITEM}, "data_key": {"B": wrapped}})
-        item = _get(dynamodb, table, _LOOKUP_ITEM)
-    if item is None:
+    key = _load_key(
+        dynamodb, kms, table=table, key_arn=key_arn, item_key=_LOOKUP_ITEM, purpose=LOOKUP_PURPOSE, make=make
+    )
+    if key is None:
         msg = f"the table {table} has no lookup key yet: the first card order or the function produce_cards makes it"
         raise Retryable(msg)
-    return HmacPanLookup(_unwrap(kms, key_arn, item, LOOKUP_PURPOSE))
+    return HmacPanLookup(key)
+
+
+def load_message_key(dynamodb: "DynamoDBClient", kms: Any, *, table: str, key_arn: str) -> bytes:
+    """The 32 bytes that seal messages waiting in the database; made when there are none yet. Raises Retryable."""
+    key = _load_key(
+        dynamodb, kms, table=table, key_arn=key_arn, item_key=_MESSAGES_ITEM, purpose=MESSAGES_PURPOSE, make=True
+    )
+    if key is None:
+        msg = f"the table {table} did not keep the key of stored messages"
+        raise Retryable(msg)
+    return key
+
+
+def _load_key(
+    dynamodb: "DynamoDBClient",
+    kms: Any,
+    *,
+    table: str,
+    key_arn: str,
+    item_key: str,
+    purpose: dict[str, str],
+    make: bool,
+) -> bytes | None:
+    item = _get(dynamodb, table, item_key)
+    if item is None and make:
+        _, wrapped = _new_data_key(kms, key_arn, purpose)
+        _put_new(dynamodb, table, {"pk": {"S": item_key}, "data_key": {"B": wrapped}})
+        # Of several that make one at a time, one has won: all read it.
+        item = _get(dynamodb, table, item_key)
+    return None if item is None else _unwrap(kms, key_arn, item, purpose)
 
 
 def _new_data_key(kms: Any, key_arn: str, purpose: dict[str, str]) -> tuple[bytes, bytes]:
