@@ -74,6 +74,9 @@ class SwitchSettings(BaseSettings):
     reference_table: str = Field(default="", description="where the pipeline finds the account of a card")
     card_vault_table: str = Field(default="", description="DynamoDB table of encrypted card numbers")
     card_vault_key_arn: str = Field(default="", description="KMS key over the vault's data keys")
+    card_folder: Path | None = Field(
+        default=None, description="a vault in files, for one machine without KMS; card_vault_table goes before it"
+    )
     notifications_topic_arn: str = ""
     token_issuer: str = Field(default="", description="the claim iss that access tokens must carry")
     token_audience: str = Field(default="postrail", description="the claim aud that access tokens must carry")

@@ -1,0 +1,160 @@
+"""The only place that puts banks and networks together: from settings and the ecosystem to a service that can run."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from postrail.adapters.aws import clients
+from postrail.adapters.aws.secrets import read_ledger_dsn
+from postrail.bootstrap import SettingMissing
+from postrail.domain.errors import ConfigInvalid
+from postrail.settings import Settings, SwitchSettings
+from switch.ecosystem import Bank, Ecosystem, Endpoint, Network, load_ecosystem
+from switch.health import Health
+from switch.hsm.keys import build_hsm
+from switch.hsm.ports import Hsm
+from switch.iso8583.dialect import load_dialect
+from switch.iso8583.mac import Mac
+from switch.iso8583.message import Message
+from switch.iso8583.wire import Wire
+from switch.issuing.file_vault import load_file_message_key
+from switch.issuing.functions import build_pan_lookup
+from switch.issuing.vault import load_message_key
+from switch.links.group import LinkGroup
+from switch.links.server import MessageServer
+from switch.links.tls import client_context, server_context
+from switch.network.payloads import AesGcmCipher
+from switch.network.service import NetworkService
+from switch.network.store import NetworkStore, Pool, open_pool
+
+CONNECT_SECONDS: Final = 10.0
+DRAIN_SECONDS: Final = 10.0
+BANK_CONNECTIONS_MAX: Final = 64
+BANK_IN_FLIGHT_MAX: Final = 4_096
+
+
+def read_ecosystem(settings: SwitchSettings) -> Ecosystem:
+    """The ecosystem that the settings name, with peers where the settings say. Raises ConfigInvalid."""
+    config = Settings(config_dir=settings.config_dir).resolved_config_dir()
+    return load_ecosystem(settings.ecosystem_file or config / "ecosystem.yaml").reached_at(settings.ecosystem_hosts)
+
+
+class NetworkProcess:
+    """A network with its server and its connections to the database: `switch.process.Service`."""
+
+    def __init__(self, network: Network, service: NetworkService, server: MessageServer, pool: Pool, host: str) -> None:
+        self._network = network
+        self._service = service
+        self._server = server
+        self._pool = pool
+        self._host = host
+
+    @property
+    def port(self) -> int:
+        """Where cardholders connect."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """Links first: a cardholder who is let in finds banks behind."""
+        await self._service.start()
+        await self._server.start(self._host, self._network.listen.port)
+
+    async def stop(self) -> None:
+        """Answer what was begun, then close."""
+        await self._server.stop(DRAIN_SECONDS)
+        await self._service.stop()
+        await self._pool.close()
+
+    def health(self) -> Health:
+        """Well when it can take authorizations."""
+        details = {**self._service.details(), "connections": self._server.connections}
+        return Health(self._service.well, {**details, "server": self._server.counters.as_dict()})
+
+
+async def build_network(network_id: str, settings: SwitchSettings) -> NetworkProcess:
+    """A network, not yet started. Raises ConfigInvalid, SettingMissing, Retryable."""
+    ecosystem = read_ecosystem(settings)
+    network = ecosystem.network(network_id)
+    hsm = build_hsm(settings)
+    banks = ecosystem.members(network_id)
+    wires = {bank.id: await _wire(bank.listen, hsm) for bank in banks}
+    pool = await open_pool(_dsn(settings))
+    service = NetworkService(
+        network,
+        banks,
+        store=NetworkStore(pool, network.id),
+        connect=partial(_links, network, wires),
+        pan_lookup=build_pan_lookup(settings, make=True),
+        cipher=AesGcmCipher(_message_key(settings)),
+        hsm=hsm,
+    )
+    server = MessageServer(
+        await _wire(network.listen, hsm),
+        service.receive,
+        peer_kind="cardholder",
+        connections_max=network.connections_max,
+        in_flight_per_connection_max=network.in_flight_per_connection_max,
+        read_seconds=network.read_seconds,
+        tls=_server_tls(network.listen),
+        manage=service.manage,
+    )
+    return NetworkProcess(network, service, server, pool, settings.listen_host or network.listen.host)
+
+
+def _links(
+    network: Network,
+    wires: Mapping[str, Wire],
+    bank: Bank,
+    *,
+    on_late: Callable[[Message], None],
+    on_state: Callable[[bool], None],
+) -> LinkGroup:
+    return LinkGroup(
+        bank.id,
+        bank.listen.host,
+        bank.listen.port,
+        wires[bank.id],
+        links=bank.links,
+        echo_seconds=network.echo_seconds,
+        read_seconds=network.read_seconds,
+        connect_seconds=CONNECT_SECONDS,
+        in_flight_max=network.in_flight_max,
+        tls=client_context(bank.listen.tls) if bank.listen.tls else None,
+        on_late=on_late,
+        on_state=on_state,
+        institution_id=network.institution_id,
+    )
+
+
+async def _wire(endpoint: Endpoint, hsm: Hsm) -> Wire:
+    """How an endpoint speaks. Raises ConfigInvalid, Permanent when the HSM has no key of the name."""
+    mac = None
+    if endpoint.mac is not None:
+        if not endpoint.mac_key:
+            msg = f"the endpoint at port {endpoint.port} has a MAC and names no mac_key"
+            raise ConfigInvalid(msg)
+        mac = Mac(endpoint.mac, await hsm.mac_key(endpoint.mac_key))
+    return Wire(load_dialect(endpoint.dialect), endpoint.framing, tpdu=endpoint.tpdu, mac=mac)
+
+
+def _server_tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+    return server_context(endpoint.tls) if endpoint.tls else None
+
+
+def _message_key(settings: SwitchSettings) -> bytes:
+    if not settings.card_vault_table and settings.card_folder is not None:
+        return load_file_message_key(settings.card_folder)
+    if not settings.card_vault_table or not settings.card_vault_key_arn:
+        raise SettingMissing("this process needs POSTRAIL_CARD_VAULT_TABLE and POSTRAIL_CARD_VAULT_KEY_ARN")
+    return load_message_key(
+        clients.dynamodb(), clients.kms(), table=settings.card_vault_table, key_arn=settings.card_vault_key_arn
+    )
+
+
+def _dsn(settings: SwitchSettings) -> str:
+    if settings.ledger_dsn:
+        return settings.ledger_dsn
+    if not settings.ledger_secret_arn:
+        raise SettingMissing("this process needs POSTRAIL_LEDGER_DSN, or POSTRAIL_LEDGER_SECRET_ARN")
+    return read_ledger_dsn(clients.secrets_manager(), settings.ledger_secret_arn)
