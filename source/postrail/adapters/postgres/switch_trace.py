@@ -17,8 +17,8 @@ class AuthorizationTrace:
     """The issuer's decision on a payment.
 
     Amounts are minor units: `amount_minor` and `reversed_minor` of `currency`, `held_minor` of the account's
-    `held_currency`. `message_type`, `function_code`, `transaction_type`, `action_code` and `approval_code` are as in ISO
-    8583:1993 (MTI, DE 24, DE 3 positions 1-2, DE 39, DE 38). `original` is the pre-authorisation that a completion
+    `held_currency`. `message_type`, `function_code`, `transaction_type`, `action_code` and `approval_code` are as in
+    ISO 8583:1993 (MTI, DE 24, DE 3 positions 1-2, DE 39, DE 38). `original` is the pre-authorisation that a completion
     completes.
     """
 
