@@ -10,6 +10,7 @@ missing) is worked out once and kept.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 import iso8583
@@ -107,7 +108,7 @@ class Codec:
         for key, digits in layout.counted:
             if written[key]["len"].strip(digits):
                 detail = "the length is not written in digits"
-                raise MessageInvalid(Fault.BAD_LENGTH, key, detail, self._partial(layout.mti, texts))
+                raise MessageInvalid(Fault.BAD_LENGTH, key, detail, self._partial(layout.mti, _before(key, texts)))
         fields: dict[int, str] = {}
         for number, key, check in layout.steps:
             value = texts[key]
@@ -249,17 +250,18 @@ class Codec:
         return Message(mti, {step.number: texts[step.key] for step in readable})
 
     def _explain_read(self, error: DecodeError, layout: _Layout, raw_bytes: int) -> MessageInvalid:
-        path, said = error.field, error.msg
-        partial = self._partial(layout.mti, {key: text for key, text in error.doc_dec.items() if key != path})
+        path, said, written = error.field, error.msg, error.doc_enc
+        for key, digits in layout.counted:
+            # what follows a length that is none is cut at the wrong places
+            if key in written and written[key]["len"].strip(digits):
+                partial = self._partial(layout.mti, _before(key, error.doc_dec))
+                return MessageInvalid(Fault.BAD_LENGTH, key, "the length is not written in digits", partial)
         if said.startswith("Extra data"):
-            return MessageInvalid(
-                Fault.TRAILING_BYTES, "", f"{raw_bytes - error.pos} bytes follow the last field", partial
-            )
-        digits = dict(layout.counted).get(path)
+            detail = f"{raw_bytes - error.pos} bytes follow the last field"
+            return MessageInvalid(Fault.TRAILING_BYTES, "", detail, self._partial(layout.mti, error.doc_dec))
+        partial = self._partial(layout.mti, _before(path, error.doc_dec))
         if said.startswith("Field length is"):
             return MessageInvalid(Fault.TOO_SHORT, path, "the message ends within the length", partial)
-        if digits is not None and error.doc_enc[path]["len"].strip(digits):
-            return MessageInvalid(Fault.BAD_LENGTH, path, "the length is not written in digits", partial)
         if "larger than maximum" in said or said.startswith("Failed to decode field length"):
             return MessageInvalid(Fault.BAD_LENGTH, path, "the length is no number, or higher than allowed", partial)
         if said.startswith("Field data is") and not error.doc_dec[path]:
@@ -328,6 +330,11 @@ class Codec:
             self._write_layouts.clear()
         self._write_layouts[mti, *fields] = layout
         return layout
+
+
+def _before(key: str, texts: Mapping[str, str]) -> dict[str, str]:
+    """What was read before an element: dictionaries keep the order in which pyiso8583 filled them."""
+    return dict(takewhile(lambda entry: entry[0] != key, texts.items()))
 
 
 def _codec_spec(encoding: Encoding, elements: Mapping[int, Element]) -> dict[str, dict[str, Any]]:

@@ -197,7 +197,14 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise ConfigInvalid(f"{path} is no YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigInvalid(f"{path}: a dialect is a mapping")
+    if isinstance(elements := document.get("elements"), dict):
+        # JSON has no numbers for keys
+        document["elements"] = {int(key) if _is_number(key) else key: value for key, value in elements.items()}
     return document
+
+
+def _is_number(key: object) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdigit()
 
 
 def _merge(beneath: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
