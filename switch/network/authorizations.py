@@ -4,6 +4,7 @@ Whatever happens there is a decision. One that follows a request which the bank 
 the reversal of that request is stored.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,8 @@ IN_PROGRESS: Final = "923"
 PARTIAL: Final = "002"
 
 _PIN: Final = 52
+_TURNS_MAX: Final = 50
+_TURN_SECONDS: Final = 0.02
 _PASSED_BACK: Final = (38, 44, 48, 54, 55, 58)
 """What an issuer's answer tells the cardholder beside the action code: approval, texts, balances, chip data, agent."""
 
@@ -149,7 +152,7 @@ class Authorizations:
         entry = inquiry.entry
         entry.sent = True
         try:
-            answer = await issuer.links.request(request, self._network.response_seconds)
+            answer = await self._request(request, issuer)
         except AnswerTimedOut:
             issuer.missed()
             return await self._give_up(request, inquiry, issuer.bank)
@@ -169,6 +172,18 @@ class Authorizations:
         if answer[39] == PARTIAL and 4 in answer.fields:
             extra[4] = answer.fields[4]
         return Decision(answer[39], extra)
+
+    async def _request(self, request: Message, issuer: Issuer) -> Message:
+        """The bank's answer. Two acquirers may number their terminals and payments alike: one then waits for the other.
+
+        Raises what the links raise.
+        """
+        for _ in range(_TURNS_MAX):
+            try:
+                return await issuer.links.request(request, self._network.response_seconds)
+            except DuplicateInFlight:
+                await asyncio.sleep(_TURN_SECONDS)
+        return await issuer.links.request(request, self._network.response_seconds)
 
     async def _give_up(self, request: Message, inquiry: Inquiry, bank: Bank) -> Decision:
         """Whether the bank approved is not known: it must not have."""

@@ -4,11 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from tests.integration.switch.links.peers import WIRE, make_answer
+
 from switch.iso8583.message import Message
 from switch.iso8583.wire import Wire
 from switch.links.connection import Connection
 from switch.links.server import MessageServer
-from tests.integration.switch.links.peers import WIRE, make_answer
 
 Reaction = Callable[[Message], Message | None]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+from tests.integration.switch.links.peers import WIRE, Peer, connected
+from tests.integration.switch.network.fake_bank import FakeBank
 
 from switch.ecosystem import Bank, Network
 from switch.iso8583.message import Message
@@ -16,8 +18,6 @@ from switch.links.server import MessageServer
 from switch.network.payloads import AesGcmCipher
 from switch.network.service import NetworkService
 from switch.network.store import NetworkStore, open_pool
-from tests.integration.switch.links.peers import WIRE, Peer, connected
-from tests.integration.switch.network.fake_bank import FakeBank
 
 LOOKUP = HmacPanLookup(b"k" * 32)
 CIPHER = AesGcmCipher(b"c" * 32)
@@ -131,10 +131,15 @@ class Stage:
 
     async def delivered(self, count: int) -> bool:
         """Whether so many come to be delivered in time."""
-        async with asyncio.timeout(5):
-            while len(await self.advices("delivered")) < count:
-                await asyncio.sleep(0.02)
-        return True
+        return await self.stored(count, "delivered")
+
+    async def stored(self, count: int, status: str) -> bool:
+        """Whether so many come to have a status in time."""
+        for _ in range(250):
+            if len(await self.advices(status)) >= count:
+                return True
+            await asyncio.sleep(0.02)
+        return False
 
 
 @asynccontextmanager
@@ -149,13 +154,14 @@ async def staged(
     hsm: Any = None,
     links: Callable[[LinkGroup], Any] = lambda group: group,
 ) -> AsyncIterator[Stage]:
-    """Everything started and connected, but for the banks that are `down`."""
+    """Everything started and connected, but for the banks that are `down`. `fakes` given run already."""
     network = network or make_network()
     banks = banks or make_banks()
+    own_fakes = fakes is None
     fakes = fakes or {bank.id: FakeBank() for bank in banks}
     if cards:
         await add_cards(dsn)
-    for bank_id, fake in fakes.items():
+    for bank_id, fake in fakes.items() if own_fakes else ():
         await fake.start()
         if bank_id in down:
             await fake.stop()
@@ -201,7 +207,7 @@ async def staged(
         await server.stop(0.1)
         await service.stop()
         await pool.close()
-        for fake in fakes.values():
+        for fake in fakes.values() if own_fakes else ():
             await fake.stop()
 
 

@@ -1,7 +1,6 @@
 """Authorizations through a network: asked of the bank, or answered without it."""
 
 import pytest
-
 from tests.integration.switch.links.peers import eventually, run
 from tests.integration.switch.network.fake_bank import decline
 from tests.integration.switch.network.stage import CARD, HARBOUR_CARD, UNKNOWN_CARD, make_network, purchase, staged
