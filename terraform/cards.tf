@@ -1,7 +1,13 @@
-# Cards: the vault of their numbers, and the switch at which they pay.
+# Cards: the vault of their numbers, the APIs that issue them, and the switch at which they pay.
 
 locals {
   ecosystem_file = startswith(var.ecosystem_file, "/") ? var.ecosystem_file : "${path.root}/${var.ecosystem_file}"
+
+  # Generated beside the OpenAPI documents, from the list that the functions themselves route by.
+  api_routes = jsondecode(file("${path.root}/../schemas/api-routes.json"))
+
+  # Where most issuers publish their keys (Amazon Cognito among them), unless they are said to be elsewhere.
+  published_keys = startswith(var.token_issuer, "https://") && var.target.jwt_authorizer ? "${trimsuffix(var.token_issuer, "/")}/.well-known/jwks.json" : ""
 }
 
 module "card_vault" {
@@ -10,6 +16,24 @@ module "card_vault" {
   platform            = local.place
   cards_key_arn       = module.security.key_arns.cards
   deletion_protection = var.deletion_protection
+}
+
+module "api" {
+  source = "./modules/api"
+
+  platform                = local.platform
+  bus_name                = local.bus.name
+  routes                  = local.api_routes
+  token                   = { issuer = var.token_issuer, audience = var.token_audience, keys = var.token_keys != "" ? var.token_keys : local.published_keys }
+  jwt_authorizer          = var.target.jwt_authorizer
+  throttling              = { requests_per_second = var.api.requests_per_second, burst = var.api.burst }
+  memory_mb               = var.api.memory_mb
+  ledger                  = module.ledger.access
+  keep_cards              = module.card_vault.keep_cards
+  reference_table         = { name = module.reference.name, arn = module.reference.arn }
+  tables_key_statement    = local.tables_key.statement
+  notifications_topic_arn = module.notifications.topics.notifications
+  logs_key_arn            = module.security.key_arns.logs
 }
 
 module "switch" {

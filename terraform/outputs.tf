@@ -52,7 +52,7 @@ output "dead_letter_queues" {
 
 output "functions" {
   description = "Functions by their folder under lambdas/."
-  value = merge(module.posting.functions, {
+  value = merge(module.posting.functions, module.api.functions, {
     deduplicate       = module.intake.function
     standardise       = module.standardise.function
     enrich            = module.enrich.function
@@ -72,6 +72,11 @@ output "batch" {
 output "switch" {
   description = "Networks and banks: where they listen, and what their tasks are made of. `managed` false: no service runs."
   value       = module.switch.switch
+}
+
+output "api" {
+  description = "Where the APIs of bank and network answer."
+  value       = module.api.api
 }
 
 output "card_vault" {

@@ -330,7 +330,7 @@ variable "token_audience" {
 }
 
 variable "token_keys" {
-  description = "Public keys that sign access tokens: a JWKS document, or its https address. None: the functions refuse every token."
+  description = "Public keys of `token_issuer`: a JWKS document, or its https address. Default: .well-known/jwks.json below the issuer."
   type        = string
   default     = ""
 }

@@ -41,11 +41,6 @@ variables {
     vpc         = { subnet_ids = [], security_group_ids = [] }
   }
 
-  find_cards = {
-    statements  = [{ sid = "KeepLookupKey", actions = ["dynamodb:GetItem"], resources = ["arn:aws:dynamodb:eu-west-2:111122223333:table/card-vault"], condition = {} }]
-    environment = { POSTRAIL_CARD_VAULT_TABLE = "card-vault" }
-  }
-
   keep_cards = {
     statements  = [{ sid = "KeepCards", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = ["arn:aws:dynamodb:eu-west-2:111122223333:table/card-vault"], condition = {} }]
     environment = { POSTRAIL_CARD_VAULT_TABLE = "card-vault" }
@@ -116,6 +111,27 @@ run "apis_are_throttled_and_what_is_asked_is_recorded_without_contents" {
   assert {
     condition     = alltrue([for permission in values(aws_lambda_permission.api) : permission.principal == "apigateway.amazonaws.com" && permission.source_arn == "arn:aws:execute-api:eu-west-2:111122223333:a1b2c3d4e5/$default/*/*"])
     error_message = "Only its own API calls a function."
+  }
+}
+
+run "functions_have_the_rights_of_their_work" {
+  module {
+    source = "./modules/api"
+  }
+
+  assert {
+    condition     = keys(module.serve_network_api.rights) == ["ReadLedgerSecret", "WriteLogs"]
+    error_message = "The network's API knows tokens alone."
+  }
+
+  assert {
+    condition     = keys(module.serve_bank_api.rights) == ["KeepCards", "ReadLedgerSecret", "TellPipelineOfCards", "UseTablesKey", "WriteLogs"]
+    error_message = "The bank's API keeps card numbers and tells the pipeline of cards."
+  }
+
+  assert {
+    condition     = setsubtract(keys(module.produce_cards.rights), keys(module.serve_bank_api.rights)) == toset(["NotifyCustomers", "UseTopicKey"]) && module.produce_cards.rights.NotifyCustomers == tolist(["sns:Publish"])
+    error_message = "Only production tells customers."
   }
 }
 

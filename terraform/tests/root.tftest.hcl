@@ -22,8 +22,8 @@ run "real_account_has_everything" {
 
   assert {
     condition = keys(output.functions) == [
-      "anchor_ledger", "apply_rules", "deduplicate", "enrich", "expire_holds", "migrate_ledger", "post", "record_outcome", "relay_outbox",
-      "sequence_postings", "standardise", "watch_sequences",
+      "anchor_ledger", "apply_rules", "deduplicate", "enrich", "expire_holds", "migrate_ledger", "post", "produce_cards", "record_outcome",
+      "relay_outbox", "sequence_postings", "serve_bank_api", "serve_network_api", "standardise", "watch_sequences",
     ]
     error_message = "A function for each folder under lambdas/."
   }
@@ -69,6 +69,13 @@ run "without_a_network_nothing_of_the_switch_runs" {
   assert {
     condition     = !output.switch.managed && output.switch.host == null && output.switch.repository_url != ""
     error_message = "The repository must be there before an image can be, and an image before a service."
+  }
+}
+
+run "every_route_of_the_apis_wants_a_token" {
+  assert {
+    condition     = output.api.jwt_authorizer && output.api.token_issuer == "https://tokens.example.com"
+    error_message = "Checked by API Gateway, against the given issuer."
   }
 }
 
@@ -121,8 +128,8 @@ run "an_emulator_gets_no_pipes_and_no_layer" {
   }
 
   assert {
-    condition     = !output.switch.managed
-    error_message = "No service where no task runs."
+    condition     = !output.switch.managed && !output.api.jwt_authorizer
+    error_message = "No service where no task runs, and no authorizer where there is none."
   }
 
   assert {

@@ -11,7 +11,7 @@ locals {
   tell_pipeline = [
     {
       sid       = "TellPipelineOfCards"
-      actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"]
+      actions   = ["dynamodb:PutItem"]
       resources = [var.reference_table.arn]
       condition = {}
     },
@@ -60,8 +60,8 @@ module "serve_network_api" {
   description     = "Takes in customers of the network and cards to be produced."
   memory_mb       = var.memory_mb
   timeout_seconds = 28
-  environment     = merge(var.ledger.environment, var.find_cards.environment, local.token_environment)
-  statements      = concat(var.ledger.statements, var.find_cards.statements)
+  environment     = merge(var.ledger.environment, local.token_environment)
+  statements      = var.ledger.statements
   vpc             = var.ledger.vpc
 }
 
@@ -72,7 +72,11 @@ module "produce_cards" {
   bus_name    = var.bus_name
   name        = "produce_cards"
   description = "Produces cards that were ordered, and tells their holders."
-  environment = merge(var.ledger.environment, { POSTRAIL_NOTIFICATIONS_TOPIC_ARN = var.notifications_topic_arn })
-  statements  = concat(var.ledger.statements, local.notify)
-  vpc         = var.ledger.vpc
+  # With all that an order needs: it also brings orders to their end that broke off.
+  environment = merge(var.ledger.environment, var.keep_cards.environment, {
+    POSTRAIL_REFERENCE_TABLE         = var.reference_table.name
+    POSTRAIL_NOTIFICATIONS_TOPIC_ARN = var.notifications_topic_arn
+  })
+  statements = concat(var.ledger.statements, var.keep_cards.statements, local.tell_pipeline, local.notify)
+  vpc        = var.ledger.vpc
 }

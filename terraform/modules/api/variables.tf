@@ -69,19 +69,6 @@ variable "ledger" {
   })
 }
 
-variable "find_cards" {
-  description = "What a function needs to know a card again: rights and settings."
-  type = object({
-    statements = list(object({
-      sid       = string
-      actions   = list(string)
-      resources = list(string)
-      condition = map(map(string))
-    }))
-    environment = map(string)
-  })
-}
-
 variable "keep_cards" {
   description = "What a function needs to keep card numbers: rights and settings."
   type = object({

@@ -12,3 +12,8 @@ output "code_hash" {
   description = "Changes when the function's archive does."
   value       = aws_lambda_function.this.source_code_hash
 }
+
+output "rights" {
+  description = "What the function may do: actions by the name of their statement."
+  value       = { for statement in local.statements : statement.sid => statement.actions }
+}
