@@ -136,8 +136,9 @@ def _build(objects: Iterable[Tlv], path: str) -> bytes:
     parts = []
     for each in objects:
         inside = f"{path}.{each.tag}"
+        tag = _written_tag(each.tag, inside)
         value = _build(each.children, inside) if each.constructed else each.value
-        parts += [_written_tag(each.tag, inside), _written_length(len(value), each.length_bytes, inside), value]
+        parts += [tag, _written_length(len(value), each.length_bytes, inside), value]
     return b"".join(parts)
 
 
