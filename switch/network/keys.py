@@ -2,12 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
 
-from switch.iso8583.message import Message, message_class
-
-ORIGINAL_LENGTH_MIN: Final = 22
-"""DE 56 (ISO 8583:1993): MTI (4), STAN (6), local date and time (12); then the acquirer, its length in two digits."""
+from switch.iso8583.message import Message, MessageInvalid, message_class
+from switch.iso8583.subfields import OriginalData, build_original, parse_original
 
 
 def message_key(message: Message) -> str:
@@ -17,18 +14,19 @@ def message_key(message: Message) -> str:
 
 
 def original_key(message: Message) -> str | None:
-    """The key of the original that DE 56 names, None when it names none. The acquirer defaults to the message's own."""
-    named = message.get(56)
-    if len(named) < ORIGINAL_LENGTH_MIN or not named.isdecimal():
+    """The key of the original that DE 56 names, None when it names none. Its terminal is the message's own."""
+    try:
+        original = parse_original(message.get(56))
+    except MessageInvalid:
         return None
-    acquirer = named[24:] or message.get(32)
-    return f"{acquirer}:{named[4:10]}:{named[10:22]}:{message.get(41)}:{message_class(named[:4])}"
+    terminal = message.get(41)
+    return f"{original.acquirer}:{original.stan}:{original.local_time}:{terminal}:{message_class(original.mti)}"
 
 
 def original_data(message: Message) -> str:
-    """DE 56 of a message that speaks of this one. A repetition is named by what it repeats."""
-    acquirer = message.get(32)
-    return f"{message.mti[:3]}0{message.get(11)}{message.get(12)}{len(acquirer):02}{acquirer}"
+    """DE 56 of a message that speaks of this one, under the MTI of its first transmission. Raises MessageInvalid."""
+    get = message.get
+    return build_original(OriginalData(f"{message.mti[:3]}0", get(11), get(12), get(32)))
 
 
 @dataclass(slots=True)
