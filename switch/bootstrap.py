@@ -27,6 +27,7 @@ from switch.links.tls import client_context, server_context
 from switch.network.payloads import AesGcmCipher
 from switch.network.service import NetworkService
 from switch.network.store import NetworkStore, Pool, open_pool
+from switch.tls_files import provide_tls_files
 
 CONNECT_SECONDS: Final = 10.0
 DRAIN_SECONDS: Final = 10.0
@@ -78,6 +79,7 @@ async def build_network(network_id: str, settings: SwitchSettings) -> NetworkPro
     network = ecosystem.network(network_id)
     hsm = build_hsm(settings)
     banks = ecosystem.members(network_id)
+    _provide_tls(settings, network.listen, *(bank.listen for bank in banks))
     wires = {bank.id: await _wire(bank.listen, hsm) for bank in banks}
     pool = await open_pool(_dsn(settings))
     service = NetworkService(
@@ -136,6 +138,13 @@ async def _wire(endpoint: Endpoint, hsm: Hsm) -> Wire:
             raise ConfigInvalid(msg)
         mac = Mac(endpoint.mac, await hsm.mac_key(endpoint.mac_key))
     return Wire(load_dialect(endpoint.dialect), endpoint.framing, tpdu=endpoint.tpdu, mac=mac)
+
+
+def _provide_tls(settings: SwitchSettings, *endpoints: Endpoint) -> None:
+    """Put certificates in place where a secret holds them; elsewhere whoever runs the process did."""
+    if settings.tls_secret_arn:
+        parts = [endpoint.tls for endpoint in endpoints]
+        provide_tls_files(clients.secrets_manager(), settings.tls_secret_arn, parts)
 
 
 def _server_tls(endpoint: Endpoint) -> ssl.SSLContext | None:

@@ -85,5 +85,8 @@ class SwitchSettings(BaseSettings):
     hsm_keys: str = Field(
         default="", description="JSON: key name to hex (software) or to key ARN; or the ARN of a secret that holds it"
     )
+    tls_secret_arn: str = Field(
+        default="", description="secret of the files that the ecosystem's tls names: JSON, path to PEM text"
+    )
     health_port: int = Field(default=0, ge=0, le=65_535, description="0: none")
     log_level: str = "INFO"
