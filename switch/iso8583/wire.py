@@ -24,7 +24,7 @@ FORMAT_ERROR: Final = "904"
 MAC_INCORRECT: Final = "916"
 _ECHOED: Final[tuple[int, ...]] = (3, 4, 7, 11, 12, 32, 37, 41, 42, 49)
 """What the answer to a message that cannot be read tells of it: nothing of the card."""
-_SAME_EVERYWHERE: Final[tuple[int, ...]] = (3, 7, 11, 32, 37, 41, 42)
+_WITHOUT_DATES: Final[tuple[int, ...]] = (3, 11, 32, 37, 41, 42)
 _STAN: Final = 11
 _MTI_1993 = re.compile("1[1-8][0-4][0-5]")
 _ZERO_MAC: Final = "0" * 16
@@ -166,20 +166,26 @@ class Wire:
         echoed = (*_ECHOED, 13) if self._old else _ECHOED
         fields: dict[int, str] = {number: partial.fields[number] for number in echoed if number in partial.fields}
         fields[39] = MAC_INCORRECT if error.fault is Fault.MAC_INVALID else FORMAT_ERROR
-        return self._believed(Message(response_mti(partial.mti), fields, header))
+        answer = Message(response_mti(partial.mti), fields, header)
+        try:
+            if self._old:
+                answer = self._answer_in_new_terms(answer)
+            self._write(answer)
+        except MessageInvalid:
+            # a dialect of a user's own may ask more of answers than a bad message can give
+            return None
+        return answer
 
-    def _believed(self, answer: Message) -> Message:
-        """The answer in terms of 1993; what of it cannot be said there is left out, all but the STAN."""
-        if not self._old:
-            return answer
+    def _answer_in_new_terms(self, answer: Message) -> Message:
+        """What of it cannot be said in 1993 is left out, all but the STAN. Raises MessageInvalid."""
         code = answer.fields.pop(39)
         try:
-            believed = self._in_new_terms(answer)
+            told = self._in_new_terms(answer)
         except MessageInvalid:
-            kept = {number: answer.fields[number] for number in _SAME_EVERYWHERE if number in answer.fields}
-            believed = to_1993(Message(answer.mti, kept, answer.header), self._today())
-        believed.fields[39] = code
-        return believed
+            kept = {number: answer.fields[number] for number in _WITHOUT_DATES if number in answer.fields}
+            told = self._in_new_terms(Message(answer.mti, kept, answer.header))
+        told.fields[39] = code
+        return told
 
 
 class WireReader:

@@ -1,6 +1,9 @@
 """A link's end: framed bytes and messages, answers to what cannot be believed, MACs, transport headers."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 from tests.unit.switch.iso8583.samples import DIALECTS, DIALECTS_1987, TODAY, approval, echo, purchase, reversal
 
 from switch.iso8583.dialect import load_dialect
@@ -225,3 +228,24 @@ def test_a_day_that_no_year_has_is_a_format_error_with_an_answer() -> None:
 def test_what_1987_cannot_say_is_refused_when_writing(message: Message) -> None:
     with pytest.raises(MessageInvalid):
         _wire("iso8583-1987-ascii").encode(message)
+
+
+def test_a_network_message_of_1987_with_an_impossible_date_is_answered_without_it() -> None:
+    """Local time, which 1987 leaves out there, would come from DE 7: an answer must not stumble over it again."""
+    rejected = _rejected(
+        _wire("iso8583-1987-ascii"),
+        _framed(b"0800" + b"8220000000000000" + b"0400000000000000" + b"0631010203" + b"000002" + b"301"),
+    )
+    assert (rejected.error.fault, rejected.error.path) == (Fault.BAD_CONTENT, "7")
+    assert rejected.answer == Message("1814", {11: "000002", 39: "904"})
+
+
+def test_an_answer_that_a_dialect_of_ones_own_cannot_say_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        yaml.safe_dump({"extends": ASCII, "name": "own", "messages": {"1110": {"mandatory": [11, 39, 48]}}}),
+        encoding="utf-8",
+    )
+    wire = _wire(str(path))
+    rejected = _rejected(wire, _framed(wire.encode(purchase())[2:] + b"more"))
+    assert rejected.answer is None
