@@ -256,7 +256,7 @@ def _deltas(history: History) -> list[float | None]:
     """Milliseconds since the hop before; None for the first."""
     times = [hop.at for hop in history.hops]
     return [None if before is None else round((at - before).total_seconds() * 1000, 1)
-            for before, at in zip([None, *times[:-1]], times, strict=True)]  # fmt: skip
+            for before, at in zip([None, *times][: len(times)], times, strict=True)]  # fmt: skip
 
 
 def _side(leg: LegTrace) -> str:

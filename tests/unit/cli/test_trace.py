@@ -87,6 +87,19 @@ def test_a_row_that_the_check_has_not_seen_is_in_flight(graph, known, row):
     assert history.correlation_id == RUN
 
 
+def test_a_pre_authorisation_is_held(graph, known):
+    """Its item has an attribute that says when the money is taken."""
+    body = AUTHORIZATION.model_dump_json(exclude_none=True)
+    item = {"payment_id": PAYMENT_ID, "correlation_id": RUN, "action_code": "000", "authorization": body}
+    graph.client("dynamodb").put_item(
+        TableName=graph.table("authorizations"),
+        Item={name: {"S": value} for name, value in (item | {"capture": "later"}).items()},
+    )
+    history = read_history(graph, PAYMENT_ID)
+    assert (history.state, document(history)["state"]) == ("held", "held")
+    assert "until its completion comes" in history.summary
+
+
 def test_an_accepted_payment_is_between_stages(graph, known, row):
     _marker(graph)
     history = read_history(graph, PAYMENT_ID)
