@@ -44,6 +44,11 @@ class StateDir:
         return self.root / "cloud.json"
 
     @property
+    def keys(self) -> Path:
+        """The key that signs this machine's access tokens; mode 0600."""
+        return self.root / "keys"
+
+    @property
     def processes(self) -> Path:
         """One record per process that `up` started."""
         return self.root / "processes"

@@ -18,6 +18,7 @@ from local_cloud.processes import loopback_environment
 from local_cloud.provider_source import ProviderSource, cli_configuration, registry_host
 from local_cloud.terraform_binary import TOOLS, Terraform
 from postrail.adapters.postgres.installation import write_private
+from switch.issuing.local_tokens import LocalTokens
 
 ROOT_MODULE: Final = CHECKOUT / "terraform"
 ZIPS: Final = CHECKOUT / "build"
@@ -90,6 +91,8 @@ class Deployer:
                 "migrate": False,
             },
             "ledger_password": ledger.password,
+            # Whoever holds this machine's key may call its APIs; `postrail token` does.
+            "token_keys": LocalTokens(self._state.keys).keys,
             "architecture": "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64",
         }
         if self._emulator.kind == "localstack":

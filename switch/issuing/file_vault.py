@@ -5,20 +5,16 @@ folder can read the cards: it is no place for real ones.
 """
 
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from postrail.adapters.aws.observability import logger
 from postrail.domain.errors import Permanent, ReasonCode
 from switch.issuing.lookup import KEY_BYTES, HmacPanLookup
 from switch.issuing.ports import IssuedCard
+from switch.issuing.private_files import write_new
 from switch.issuing.vault import seal, unseal
-
-_PRIVATE_FILE: Final = 0o600
-_PRIVATE_FOLDER: Final = 0o700
 
 
 class FileCardVault:
@@ -26,7 +22,6 @@ class FileCardVault:
 
     def __init__(self, folder: Path) -> None:
         self._cards = folder / "cards"
-        self._cards.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._data_key = _read_or_make_key(folder / "vault.key")
 
     def keep(self, cards: Sequence[IssuedCard]) -> None:
@@ -34,7 +29,7 @@ class FileCardVault:
         for card in cards:
             nonce, sealed = seal(card, self._data_key)
             text = json.dumps({"nonce": nonce.hex(), "sealed": sealed.hex()})
-            if _write_new(self._cards / f"{card.card_token}.json", text.encode()):
+            if write_new(self._cards / f"{card.card_token}.json", text.encode()):
                 continue
             if self._read(card.card_token) != card:
                 raise Permanent(
@@ -59,32 +54,16 @@ class FileCardVault:
 
 def load_file_lookup(folder: Path) -> HmacPanLookup:
     """The lookup by the key in `lookup.key` of the folder, which is made when there is none."""
-    folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return HmacPanLookup(_read_or_make_key(folder / "lookup.key"))
 
 
 def load_file_message_key(folder: Path) -> bytes:
     """The key in `messages.key` of the folder, which is made when there is none: it seals messages that wait."""
-    folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return _read_or_make_key(folder / "messages.key")
 
 
 def _read_or_make_key(path: Path) -> bytes:
     """The key in a file. Of several that make it at a time, one wins."""
     if not path.exists():
-        _write_new(path, secrets.token_bytes(KEY_BYTES))
+        write_new(path, secrets.token_bytes(KEY_BYTES))
     return path.read_bytes()
-
-
-def _write_new(path: Path, content: bytes) -> bool:
-    """Write a private file, whole or not at all; False when there is one of this name already."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "wb") as file:
-        file.write(content)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    return True

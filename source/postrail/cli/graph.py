@@ -61,6 +61,7 @@ class Outputs(_Output):
     ledger_secret_arn: str = ""
     dead_letter_queues: dict[str, Queue] = {}
     topics: dict[str, Any]
+    api: dict[str, Any] = {}
     name_prefix: str
     region: str
 
@@ -103,6 +104,10 @@ class Graph:
         """The ARN of a topic, e.g. of `alerts`."""
         topic = _pick(self.outputs.topics, name, "topics")
         return str(topic["arn"] if isinstance(topic, dict) else topic)
+
+    def api_url(self, name: str) -> str:
+        """Where an HTTP API answers: `bank` or `network`. Raises CommandError when it is not deployed."""
+        return str(_pick(self.outputs.api, f"{name}_url", "api"))
 
     def dead_letter_queues(self) -> dict[str, str]:
         """URL by name of every queue where something that could not go on may lie: stages', the pipe's, the rules'."""

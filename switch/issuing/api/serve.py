@@ -86,13 +86,19 @@ class ApiHandler:
             detail = "the header Idempotency-Key names this request: 8 to 64 letters, digits, or . _ : -"
             raise IssuingRefused(Refusal.REQUEST_MALFORMED, detail)
         content = _body(event) if route.changes else _query(event)
-        if holds_clear_pan(content) or holds_clear_pan(key.encode()):
-            raise IssuingRefused(Refusal.CLEAR_CARD_NUMBER, "card numbers are never sent here: send the card's token")
+        _refuse_card_numbers(content + b" " + key.encode())
         try:
             body = route.request.model_validate_json(content)
         except ValidationError as error:
             raise RequestInvalid(error) from None
+        # Once more: JSON can write a digit as an escape.
+        _refuse_card_numbers(body.model_dump_json().encode())
         return Ask(caller, route.operation, key, body)
+
+
+def _refuse_card_numbers(content: bytes) -> None:
+    if holds_clear_pan(content):
+        raise IssuingRefused(Refusal.CLEAR_CARD_NUMBER, "card numbers are never sent here: send the card's token")
 
 
 def _body(event: Any) -> bytes:

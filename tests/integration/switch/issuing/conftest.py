@@ -32,7 +32,9 @@ class TokenMint:
         entry = json.loads(algorithm.to_jwk(self._key.public_key()))
         self.document = json.dumps({"keys": [{**entry, "kid": "one", "alg": "ES256", "use": "sig"}]})
 
-    def token(self, scope: str = "", *, subject: str = "alice", bank_id: str = "northgate", **claims: Any) -> str:
+    def token(
+        self, scope: Any = "", *, subject: str = "alice", bank_id: str | None = "northgate", **claims: Any
+    ) -> str:
         now = int(time.time())
         standard = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300}
         content = standard | {"scope": scope, "bank_id": bank_id} | claims

@@ -95,7 +95,7 @@ BAD_TOKENS = {
     "not_yet_valid": lambda mint: mint.token(EVERY_SCOPE, nbf=int(time.time()) + 600),
     "no_subject": lambda mint: mint.token(EVERY_SCOPE, sub=None),
     "no_bank": lambda mint: mint.token(EVERY_SCOPE, bank_id=None),
-    "scopes_no_text": lambda mint: mint.token(EVERY_SCOPE, scope=[EVERY_SCOPE]),
+    "scopes_no_text": lambda mint: mint.token([EVERY_SCOPE]),
     "garbage": lambda mint: "not.a.token",
     "empty": lambda mint: " ",
     "huge": lambda mint: mint.token(EVERY_SCOPE, more="x" * 10_000),

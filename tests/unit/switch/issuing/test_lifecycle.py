@@ -1,6 +1,7 @@
 """The life of a card."""
 
 import pytest
+
 from switch.issuing.lifecycle import CardStatus, before, may_become
 
 

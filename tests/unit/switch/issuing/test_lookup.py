@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 import pytest
+
 from switch.issuing.lookup import HmacPanLookup
 
 PAN = "4761340000000019"

@@ -2,11 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
+from postrail.domain.card import find_clear_pans, is_card_token, passes_luhn
 from switch.ecosystem import NumberRange
 from switch.issuing.iban import make_iban
 from switch.issuing.numbers import make_pan, make_token
-
-from postrail.domain.card import find_clear_pans, is_card_token, passes_luhn
 
 
 @given(length=st.integers(13, 19), low=st.integers(476_134, 476_200), width=st.integers(0, 50))
