@@ -4,6 +4,7 @@ Held in memory, bounded by time and count: it spares banks and the database most
 repetition has no second effect is not here but with the issuer and with the store, which know every key for ever.
 """
 
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -36,7 +37,7 @@ class Entry:
     card: int
     claimed_at: float
     action_code: str = ""
-    answer: Mapping[int, str] | None = None
+    answer: tuple[tuple[int, str], ...] = ()
     waiters: list[Callable[["Entry"], None]] | None = None
     bank_id: str = ""
     sent: bool = False
@@ -107,8 +108,9 @@ def is_same_card(entry: Entry, card: bytes) -> bool:
 
 def settle(entry: Entry, action_code: str, extra: Mapping[int, str] | None = None) -> None:
     """The answer to an entry's message is known: tell who waits for it."""
-    entry.action_code = action_code
-    entry.answer = extra
+    # Hundreds of thousands of these are kept: codes are shared, and pairs are smaller than a mapping.
+    entry.action_code = sys.intern(action_code)
+    entry.answer = tuple(extra.items()) if extra else ()
     waiters, entry.waiters = entry.waiters, None
     for tell in waiters or ():
         tell(entry)

@@ -267,9 +267,9 @@ class NetworkService:
             return
         self.counters.repeats += 1
         if claimed is Claimed.ANSWERED:
-            self._answer(connection, message, Decision(entry.action_code, entry.answer))
+            self._answer(connection, message, Decision(entry.action_code, dict(entry.answer)))
         elif not wait_for(
-            entry, lambda told: self._answer(connection, message, Decision(told.action_code, told.answer))
+            entry, lambda told: self._answer(connection, message, Decision(told.action_code, dict(told.answer)))
         ):
             self._answer(connection, message, Decision(IN_PROGRESS))
 
