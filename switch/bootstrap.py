@@ -104,6 +104,29 @@ async def build_network(network_id: str, settings: SwitchSettings) -> NetworkPro
     return NetworkProcess(network, service, server, pool, settings.listen_host or network.listen.host)
 
 
+async def build_terminal_line(
+    network_id: str, settings: SwitchSettings, *, links: int = 1, on_late: Callable[[Message], None]
+) -> LinkGroup:
+    """A terminal's line to its network, not yet started. Raises ConfigInvalid, Retryable."""
+    network = read_ecosystem(settings).network(network_id)
+    endpoint = network.listen
+    _provide_tls(settings, endpoint)
+    return LinkGroup(
+        network.id,
+        endpoint.host,
+        endpoint.port,
+        await _wire(endpoint, build_hsm(settings)),
+        links=links,
+        echo_seconds=network.echo_seconds,
+        read_seconds=network.read_seconds,
+        connect_seconds=CONNECT_SECONDS,
+        in_flight_max=network.in_flight_per_connection_max * links,
+        tls=client_context(endpoint.tls) if endpoint.tls else None,
+        on_late=on_late,
+        sign_on=False,
+    )
+
+
 def _links(
     network: Network,
     wires: Mapping[str, Wire],
