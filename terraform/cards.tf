@@ -29,7 +29,7 @@ module "api" {
   throttling              = { requests_per_second = var.api.requests_per_second, burst = var.api.burst }
   memory_mb               = var.api.memory_mb
   ledger                  = module.ledger.access
-  keep_cards              = module.card_vault.keep_cards
+  keep_cards              = module.card_vault.access.issuing
   reference_table         = { name = module.reference.name, arn = module.reference.arn }
   tables_key_statement    = local.tables_key.statement
   notifications_topic_arn = module.notifications.topics.notifications
@@ -43,7 +43,7 @@ module "switch" {
   ecosystem            = yamldecode(file(local.ecosystem_file))
   settings             = merge(var.switch, { image_tag = var.switch_image_tag })
   ledger               = { statements = module.ledger.access.statements, environment = module.ledger.access.environment }
-  find_cards           = module.card_vault.find_cards
+  card_vault           = { bank = module.card_vault.access.bank, network = module.card_vault.access.network }
   authorizations_table = { name = module.intake.tables.authorizations.name, arn = module.intake.tables.authorizations.arn }
   tables_key_statement = local.tables_key.statement
   switch_key_arn       = module.security.key_arns.switch

@@ -19,52 +19,54 @@ run "card_numbers_are_encrypted_restorable_and_cannot_be_dropped" {
   }
 
   assert {
-    condition     = output.keep_cards.environment == { POSTRAIL_CARD_VAULT_TABLE = "postrail-test-card-vault", POSTRAIL_CARD_VAULT_KEY_ARN = var.cards_key_arn }
+    condition     = output.access.issuing.environment == { POSTRAIL_CARD_VAULT_TABLE = "postrail-test-card-vault", POSTRAIL_CARD_VAULT_KEY_ARN = var.cards_key_arn }
     error_message = "The settings that the vault's code reads."
   }
 }
 
-run "who_finds_cards_reads_no_card" {
+run "the_switch_knows_cards_again_and_reads_none" {
   module {
     source = "./modules/card_vault"
   }
 
   assert {
     condition = alltrue([
-      for statement in output.find_cards.statements :
-      try(statement.condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], "") == "KEY#lookup#1" && try(statement.condition["Null"]["dynamodb:LeadingKeys"], "") == "false"
-      if anytrue([for action in statement.actions : startswith(action, "dynamodb:")])
+      for statement in concat(output.access.bank.statements, output.access.network.statements) : (
+        contains(["KEY#lookup#1", "KEY#messages#1"], statement.condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"])
+        && statement.condition["Null"]["dynamodb:LeadingKeys"] == "false"
+      ) if anytrue([for action in statement.actions : startswith(action, "dynamodb:")])
     ])
-    error_message = "One item of the table, the key of the lookup, and no request without a key."
+    error_message = "Two items that are no cards, and no request without a key."
   }
 
   assert {
-    condition = alltrue([
-      for statement in output.find_cards.statements :
-      try(statement.condition.StringEquals["kms:ViaService"], "") == "dynamodb.eu-west-2.amazonaws.com" || try(statement.condition.StringEquals["kms:EncryptionContext:postrail:purpose"], "") == "pan-lookup"
-      if anytrue([for action in statement.actions : startswith(action, "kms:")])
+    condition = !anytrue([
+      for statement in concat(output.access.bank.statements, output.access.network.statements) :
+      contains(statement.actions, "dynamodb:PutItem") && statement.condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"] == "KEY#lookup#1"
+      if contains(statement.actions, "dynamodb:PutItem")
     ])
-    error_message = "The key opens the table and the lookup's data key, never a card's."
+    error_message = "Without the lookup key nobody finds a card again: the switch cannot overwrite it."
+  }
+
+  assert {
+    condition     = [for statement in output.access.bank.statements : statement.sid] == ["UseCardsKeyByTable", "ReadLookupKey", "UnwrapLookupKey"]
+    error_message = "A bank keeps no messages."
   }
 }
 
-run "who_keeps_cards_opens_none" {
+run "nobody_opens_a_card" {
   module {
     source = "./modules/card_vault"
   }
 
   assert {
     condition = alltrue([
-      for statement in output.keep_cards.statements :
-      try(statement.condition.StringEquals["kms:EncryptionContext:postrail:purpose"], "") != "card-vault" && can(values(statement.condition.StringEquals)[0])
-      if contains(statement.actions, "kms:Decrypt")
+      for statement in flatten([for access in values(output.access) : access.statements]) : (
+        try(statement.condition.StringEquals["kms:ViaService"], "") == "dynamodb.eu-west-2.amazonaws.com"
+        || contains(["pan-lookup", "stored-messages"], try(statement.condition.StringEquals["kms:EncryptionContext:postrail:purpose"], ""))
+      ) if contains(statement.actions, "kms:Decrypt")
     ])
     error_message = "Data keys of cards are made and never unwrapped: only a role made for it could turn a token back into a number."
-  }
-
-  assert {
-    condition     = contains(flatten([for statement in output.make_lookup.statements : statement.actions]), "dynamodb:PutItem") && !contains(flatten([for statement in output.find_cards.statements : statement.actions]), "dynamodb:PutItem")
-    error_message = "The switch finds the lookup key; those who issue may make it."
   }
 }
 
@@ -75,7 +77,7 @@ run "no_right_is_a_pattern" {
 
   assert {
     condition = !anytrue([
-      for statement in concat(output.find_cards.statements, output.keep_cards.statements) :
+      for statement in flatten([for access in values(output.access) : access.statements]) :
       anytrue([for text in concat(statement.actions, statement.resources) : strcontains(text, "*")])
     ])
     error_message = "Actions and resources are named one by one."
@@ -83,7 +85,7 @@ run "no_right_is_a_pattern" {
 
   assert {
     condition = !anytrue([
-      for statement in concat(output.find_cards.statements, output.keep_cards.statements) :
+      for statement in flatten([for access in values(output.access) : access.statements]) :
       anytrue([for action in statement.actions : contains(["dynamodb:Scan", "dynamodb:Query", "dynamodb:DeleteItem"], action)])
     ])
     error_message = "Nobody lists card numbers, and nobody deletes one."

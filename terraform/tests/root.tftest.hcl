@@ -67,7 +67,7 @@ run "every_party_of_the_ecosystem_is_a_service_once_there_is_a_network" {
 
 run "without_a_network_nothing_of_the_switch_runs" {
   assert {
-    condition     = !output.switch.managed && output.switch.host == null && output.switch.repository_url != ""
+    condition     = !output.switch.managed && alltrue([for party in values(output.switch.parties) : party.host == null]) && output.switch.repository_url != ""
     error_message = "The repository must be there before an image can be, and an image before a service."
   }
 }

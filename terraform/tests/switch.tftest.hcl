@@ -53,14 +53,25 @@ variables {
     environment = { POSTRAIL_LEDGER_SECRET_ARN = "arn:aws:secretsmanager:eu-west-2:111122223333:secret:ledger-AbCdEf" }
   }
 
-  find_cards = {
-    statements = [{
-      sid       = "KeepLookupKey"
-      actions   = ["dynamodb:GetItem"]
-      resources = ["arn:aws:dynamodb:eu-west-2:111122223333:table/postrail-test-card-vault"]
-      condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = "KEY#lookup#1" } }
-    }]
-    environment = { POSTRAIL_CARD_VAULT_TABLE = "postrail-test-card-vault" }
+  card_vault = {
+    bank = {
+      statements = [{
+        sid       = "ReadLookupKey"
+        actions   = ["dynamodb:GetItem"]
+        resources = ["arn:aws:dynamodb:eu-west-2:111122223333:table/postrail-test-card-vault"]
+        condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = "KEY#lookup#1" } }
+      }]
+      environment = { POSTRAIL_CARD_VAULT_TABLE = "postrail-test-card-vault" }
+    }
+    network = {
+      statements = [{
+        sid       = "KeepMessagesKey"
+        actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        resources = ["arn:aws:dynamodb:eu-west-2:111122223333:table/postrail-test-card-vault"]
+        condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = "KEY#messages#1" } }
+      }]
+      environment = { POSTRAIL_CARD_VAULT_TABLE = "postrail-test-card-vault" }
+    }
   }
 
   authorizations_table = { name = "postrail-test-authorizations", arn = "arn:aws:dynamodb:eu-west-2:111122223333:table/postrail-test-authorizations" }
@@ -111,9 +122,14 @@ run "each_party_is_a_service_behind_a_port_of_its_own" {
   assert {
     condition = alltrue([for party in values(output.switch.parties) : (
       party.environment.POSTRAIL_LISTEN_HOST == "0.0.0.0"
-      && jsondecode(party.environment.POSTRAIL_ECOSYSTEM_HOSTS) == { for id in ["harbour", "meridian", "northgate", "solstice"] : id => aws_lb.this[0].dns_name }
+      && jsondecode(party.environment.POSTRAIL_ECOSYSTEM_HOSTS) == { for id in ["harbour", "meridian", "northgate", "solstice"] : id => "${id}.postrail-test-switch.internal" }
     )])
-    error_message = "Parties find each other at the load balancer."
+    error_message = "Parties find each other by names that stay."
+  }
+
+  assert {
+    condition     = alltrue([for id, record in aws_route53_record.party : record.name == "${id}.postrail-test-switch.internal" && one(record.alias).name == aws_lb.this[0].dns_name]) && one(aws_route53_zone.this[0].vpc).vpc_id == "vpc-1"
+    error_message = "The names lead to the load balancer, within the VPC alone."
   }
 
   assert {
@@ -186,7 +202,7 @@ run "the_container_can_do_nothing_but_its_work" {
 
   assert {
     condition = alltrue([for definition in values(aws_ecs_task_definition.party) : (
-      jsondecode(definition.container_definitions)[0].healthCheck.command == ["CMD", "postrail", "switch", "health"]
+      jsondecode(definition.container_definitions)[0].healthCheck.command == ["CMD", "postrail", "switch", "health", "--port", "8580"]
       && jsondecode(definition.container_definitions)[0].healthCheck.retries <= 10
     )])
     error_message = "The command itself says how it is, and does not say so for ever."
@@ -224,12 +240,12 @@ run "a_party_has_its_own_rights_and_no_more" {
 
   assert {
     condition = { for id, policy in aws_iam_role_policy.party : id => toset([for statement in jsondecode(policy.policy).Statement : statement.Sid]) } == {
-      harbour   = toset(["HandOverAuthorizations", "KeepLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey", "UseTablesKey"])
-      meridian  = toset(["KeepLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey"])
-      northgate = toset(["HandOverAuthorizations", "KeepLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey", "UseTablesKey"])
-      solstice  = toset(["KeepLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey"])
+      harbour   = toset(["HandOverAuthorizations", "ReadLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey", "UseTablesKey"])
+      meridian  = toset(["KeepMessagesKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey"])
+      northgate = toset(["HandOverAuthorizations", "ReadLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey", "UseTablesKey"])
+      solstice  = toset(["KeepMessagesKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey"])
     }
-    error_message = "Banks write authorizations; networks do not."
+    error_message = "Banks write authorizations, networks seal messages."
   }
 
   assert {
@@ -347,6 +363,27 @@ run "tasks_come_go_and_are_missed" {
   assert {
     condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.alone) : alarm.threshold == 2 && alarm.treat_missing_data == "breaching" && alarm.alarm_actions == toset([var.alerts_topic_arn])])
     error_message = "People hear of a party with too few tasks."
+  }
+}
+
+run "who_calls_a_certified_bank_has_certificates_too" {
+  variables {
+    ecosystem = {
+      networks = [{ id = "meridian", listen = { port = 8583 } }, { id = "solstice", listen = { port = 8584 } }]
+      banks = [
+        { id = "northgate", networks = ["meridian"], listen = { port = 8591, tls = { certificate_file = "/scratch/tls/own.pem" } } },
+        { id = "harbour", networks = ["meridian", "solstice"], listen = { port = 8592 } },
+      ]
+    }
+  }
+
+  module {
+    source = "./modules/switch"
+  }
+
+  assert {
+    condition     = keys(aws_secretsmanager_secret.tls) == ["meridian", "northgate"] && [for id, party in output.switch.parties : id if can(party.environment.POSTRAIL_TLS_SECRET_ARN)] == ["meridian", "northgate"]
+    error_message = "Both ends of a mutual TLS link show a certificate."
   }
 }
 

@@ -18,33 +18,46 @@ locals {
     condition = { StringEquals = { "kms:ViaService" = "dynamodb.${var.platform.region}.amazonaws.com" } }
   }
 
-  # The keys that wrap data keys of one purpose are told apart by their encryption context, which the vault's code names.
-  of_lookup_item = {
-    "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = "KEY#lookup#1" }
-    Null                        = { "dynamodb:LeadingKeys" = "false" } # "for all" is also true of none
+  # A data key is wrapped for one purpose, its encryption context, and only those of that purpose may unwrap it. The two keys
+  # that the switch itself works with are items of their own.
+  purposes = { for name, purpose in { cards = "card-vault", lookup = "pan-lookup", messages = "stored-messages" } :
+    name => { StringEquals = { "kms:EncryptionContext:postrail:purpose" = purpose } }
   }
-  for_lookup = { StringEquals = { "kms:EncryptionContext:postrail:purpose" = "pan-lookup" } }
-  for_cards  = { StringEquals = { "kms:EncryptionContext:postrail:purpose" = "card-vault" } }
+  items = { for name, item in { lookup = "KEY#lookup#1", messages = "KEY#messages#1" } : name => {
+    "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = item }
+    Null                        = { "dynamodb:LeadingKeys" = "false" } # "for all" is also true of none
+  } }
 
-  # Networks and banks: the key of the keyed hash by which numbers are found, and nothing with which one could be read.
-  find_cards = [
-    { sid = "ReadLookupKey", actions = ["dynamodb:GetItem"], resources = [module.table.arn], condition = local.of_lookup_item },
-    { sid = "UnwrapLookupKey", actions = ["kms:Decrypt"], resources = [var.cards_key_arn], condition = local.for_lookup },
-    local.use_table_key,
+  # To know a card again: the key of the keyed hash by which numbers are found, and nothing with which one could be read.
+  read_lookup = [
+    { sid = "ReadLookupKey", actions = ["dynamodb:GetItem"], resources = [module.table.arn], condition = local.items.lookup },
+    { sid = "UnwrapLookupKey", actions = ["kms:Decrypt"], resources = [var.cards_key_arn], condition = local.purposes.lookup },
   ]
 
-  # Whoever issues first makes that key.
-  make_lookup = concat(local.find_cards, [
-    { sid = "KeepLookupKey", actions = ["dynamodb:PutItem"], resources = [module.table.arn], condition = local.of_lookup_item },
-    { sid = "WrapLookupKey", actions = ["kms:GenerateDataKey"], resources = [var.cards_key_arn], condition = local.for_lookup },
-  ])
+  # Whoever issues first makes it.
+  make_lookup = [
+    { sid = "KeepLookupKey", actions = ["dynamodb:PutItem"], resources = [module.table.arn], condition = local.items.lookup },
+    { sid = "WrapLookupKey", actions = ["kms:GenerateDataKey"], resources = [var.cards_key_arn], condition = local.purposes.lookup },
+  ]
 
-  # The bank's API makes numbers and keeps them. It shows one once, from its memory: it may read the table to know a card
-  # again, but not unwrap what would open it.
-  keep_cards = concat(local.make_lookup, [
+  # Messages that wait in the database for a bank hold card numbers: a key for them, made by whichever network comes first.
+  seal_messages = [
+    { sid = "KeepMessagesKey", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [module.table.arn], condition = local.items.messages },
+    { sid = "UseMessagesKey", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [var.cards_key_arn], condition = local.purposes.messages },
+  ]
+
+  # Whoever issues makes numbers and keeps them. One is shown once, from memory: the table may be read to know a card again, but
+  # nothing unwraps what would open it.
+  keep_cards = [
     { sid = "KeepCards", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [module.table.arn], condition = {} },
-    { sid = "WrapCards", actions = ["kms:GenerateDataKey"], resources = [var.cards_key_arn], condition = local.for_cards },
-  ])
+    { sid = "WrapCards", actions = ["kms:GenerateDataKey"], resources = [var.cards_key_arn], condition = local.purposes.cards },
+  ]
+
+  access = {
+    bank    = concat([local.use_table_key], local.read_lookup)
+    network = concat([local.use_table_key], local.read_lookup, local.seal_messages)
+    issuing = concat([local.use_table_key], local.read_lookup, local.make_lookup, local.keep_cards)
+  }
 }
 
 module "table" {

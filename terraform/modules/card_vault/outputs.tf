@@ -7,17 +7,7 @@ output "vault" {
   }
 }
 
-output "find_cards" {
-  description = "What those need who only know cards again: rights and settings."
-  value       = { statements = local.find_cards, environment = local.environment }
-}
-
-output "make_lookup" {
-  description = "What those need who know cards again and may be the first to do so: rights and settings."
-  value       = { statements = local.make_lookup, environment = local.environment }
-}
-
-output "keep_cards" {
-  description = "What those need who keep card numbers: rights and settings."
-  value       = { statements = local.keep_cards, environment = local.environment }
+output "access" {
+  description = "What each needs of the vault, rights and settings: bank (knows cards again), network (seals messages too), issuing (keeps cards)."
+  value       = { for name, statements in local.access : name => { statements = statements, environment = local.environment } }
 }

@@ -42,7 +42,7 @@ locals {
   statements = {
     for id, party in local.parties : id => concat(
       var.ledger.statements,
-      var.find_cards.statements,
+      var.card_vault[party.kind].statements,
       [
         {
           sid     = "ReadOwnKeys"

@@ -18,21 +18,26 @@ locals {
 
   # Every party by its id: who it is, where it listens, and whether its links need certificates.
   parties = merge(
-    { for network in var.ecosystem.networks : network.id => { kind = "network", listen = network.listen } },
-    { for bank in var.ecosystem.banks : bank.id => { kind = "bank", listen = bank.listen } },
+    { for network in var.ecosystem.networks : network.id => {
+      kind      = "network"
+      listen    = network.listen
+      certified = network.listen.tls != null || anytrue([for bank in var.ecosystem.banks : bank.listen.tls != null if contains(bank.networks, network.id)])
+    } },
+    { for bank in var.ecosystem.banks : bank.id => { kind = "bank", listen = bank.listen, certified = bank.listen.tls != null } },
   )
 
-  certified = { for id, party in local.parties : id => party if party.listen.tls != null }
+  certified = { for id, party in local.parties : id => party if party.certified }
 
   image = coalesce(var.settings.image, "${aws_ecr_repository.this.repository_url}:${var.settings.image_tag}")
 
-  # One load balancer, a port each: whoever looks for a party finds it there, whatever the ecosystem says of one machine.
-  hosts = local.runs ? { for id in keys(local.parties) : id => aws_lb.this[0].dns_name } : {}
+  # Where each is found, whatever the ecosystem says of one machine. Names that stay, so that certificates can bear them.
+  domain = "${local.name}.internal"
+  hosts  = local.runs ? { for id in keys(local.parties) : id => "${replace(id, "_", "-")}.${local.domain}" } : {}
 
   environment = {
     for id, party in local.parties : id => merge(
       var.ledger.environment,
-      var.find_cards.environment,
+      var.card_vault[party.kind].environment,
       {
         POSTRAIL_ECOSYSTEM_HOSTS = jsonencode(local.hosts)
         POSTRAIL_LISTEN_HOST     = "0.0.0.0"
@@ -117,8 +122,8 @@ resource "aws_ecs_task_definition" "party" {
 
     # Without a shell: the same command, asking the same path, as the load balancer's check.
     healthCheck = {
-      command     = ["CMD", "postrail", "switch", "health"]
-      interval    = 15
+      command     = ["CMD", "postrail", "switch", "health", "--port", tostring(local.health_port)]
+      interval    = 30
       timeout     = 10
       retries     = 3
       startPeriod = 60

@@ -2,11 +2,11 @@ output "switch" {
   description = "The parties, where they listen, and what their tasks are made of. `managed` false: no service runs."
   value = {
     managed        = local.runs
-    host           = local.runs ? aws_lb.this[0].dns_name : null
     cluster_arn    = aws_ecs_cluster.this.arn
     repository_url = aws_ecr_repository.this.repository_url
     parties = { for id, party in local.parties : id => {
       kind                = party.kind
+      host                = try(local.hosts[id], null)
       port                = party.listen.port
       task_definition_arn = aws_ecs_task_definition.party[id].arn
       environment         = local.environment[id]

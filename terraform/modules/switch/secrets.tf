@@ -14,7 +14,7 @@ resource "aws_secretsmanager_secret" "tls" {
   for_each = local.certified
 
   name                    = "${local.name}-${each.key}-tls"
-  description             = "Certificate, private key and authorities of ${each.value.kind} ${each.key}: a JSON object of PEM texts."
+  description             = "Certificates of ${each.value.kind} ${each.key}: a JSON object of PEM texts by the paths that the ecosystem names."
   kms_key_id              = var.switch_key_arn
   recovery_window_in_days = var.deletion_protection ? 30 : 0
 }

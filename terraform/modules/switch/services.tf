@@ -33,6 +33,33 @@ resource "aws_lb" "this" {
   }
 }
 
+# One load balancer, a port each, and a name for each: whoever looks for a party needs not know what stands before it.
+resource "aws_route53_zone" "this" {
+  count = local.runs ? 1 : 0
+
+  name          = local.domain
+  comment       = "Parties of the switch."
+  force_destroy = false
+
+  vpc {
+    vpc_id = var.place.vpc_id
+  }
+}
+
+resource "aws_route53_record" "party" {
+  for_each = local.hosts
+
+  zone_id = aws_route53_zone.this[0].zone_id
+  name    = each.value
+  type    = "A"
+
+  alias {
+    name                   = aws_lb.this[0].dns_name
+    zone_id                = aws_lb.this[0].zone_id
+    evaluate_target_health = false # the load balancer itself passes by who is not well
+  }
+}
+
 resource "aws_lb_target_group" "party" {
   for_each = local.running
 

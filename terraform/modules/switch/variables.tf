@@ -97,9 +97,9 @@ variable "ledger" {
   })
 }
 
-variable "find_cards" {
-  description = "What a task needs to know a card again: rights and settings."
-  type = object({
+variable "card_vault" {
+  description = "What a task needs of the card vault, by kind of party: rights and settings."
+  type = map(object({
     statements = list(object({
       sid       = string
       actions   = list(string)
@@ -107,7 +107,7 @@ variable "find_cards" {
       condition = map(map(string))
     }))
     environment = map(string)
-  })
+  }))
 }
 
 variable "authorizations_table" {

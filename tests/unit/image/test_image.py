@@ -167,8 +167,11 @@ def test_it_is_the_command_and_stops_as_the_command_does(image: Image) -> None:
 def test_the_switch_says_how_it_is_in_both_places() -> None:
     """Docker and Fargate ask the same command, without a shell."""
     (check,) = SWITCH.of("HEALTHCHECK")
-    assert check.endswith('CMD ["postrail", "switch", "health"]')
-    assert '["CMD", "postrail", "switch", "health"]' in SWITCH.task_definition
+    port = re.search(r"health_port\s*=\s*(\d+)", SWITCH.task_definition)
+    assert port is not None
+    assert check.endswith(f'CMD ["postrail", "switch", "health", "--port", "{port[1]}"]')
+    assert f"POSTRAIL_HEALTH_PORT={port[1]}" in " ".join(SWITCH.of("ENV"))
+    assert '["CMD", "postrail", "switch", "health", "--port", tostring(local.health_port)]' in SWITCH.task_definition
 
 
 def test_what_the_switch_image_installs_holds_the_whole_switch(tmp_path: Path) -> None:
