@@ -67,6 +67,10 @@ class ServerConnection(Connection):
         with suppress(LinkDown):
             super().send(message)
 
+    def give_up(self) -> None:
+        """One request in flight will not be answered: its peer is to time out."""
+        self._settle()
+
     def _settle(self) -> None:
         if self.in_flight:
             self.in_flight -= 1

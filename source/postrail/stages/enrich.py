@@ -77,6 +77,22 @@ def enrich(
     ]
 
 
+def bill_amount(
+    amount: Money, target: str, rate: ExchangeRate | None, rounding: Rounding = Rounding.HALF_EVEN
+) -> Money | None:
+    """What a payment of `amount` is billed with in the currency `target`, as `enrich` will bill it at the same rate.
+
+    None when there is no usable rate, or the converted amount is none that a payment can carry.
+    """
+    if amount.currency == target:
+        return amount
+    quote = _check_quote((amount.currency, target), rate)
+    if isinstance(quote, _Refusal):
+        return None
+    billed_minor = quote.conversion.of(amount.amount_minor, rounding)
+    return Money(billed_minor, target) if 0 < billed_minor <= AMOUNT_MINOR_MAX else None
+
+
 def _pairs_to_convert(payments: Sequence[PaymentStandardised], accounts: Mapping[str, AccountDetails]) -> list[_Pair]:
     pairs: dict[_Pair, None] = {}
     for payment in payments:

@@ -37,6 +37,18 @@ def sequence_id_of(payment_id: str) -> str:
     return f"seq_{payment_id.rpartition('_')[2]}"
 
 
+def amount_debited(billed: Money, *, transaction_type: str, currency: str, product: str, products: ProductBook) -> int:
+    """What the posting of such a payment will take from the customer's account: fees included, 0 for a refund.
+
+    `billed` is the amount in the account's currency, `currency` that of the transaction; the answer is in minor units
+    of the former. For whoever must hold the money beforehand. Raises Permanent as the posting would be refused:
+    NO_POSTING_PLAN, INVALID_AMOUNT.
+    """
+    customer = "customer"
+    movements = _movements_of(billed, transaction_type, currency, customer, product, products)
+    return sum(one.amount_minor for one in movements if one.payer == customer)
+
+
 def _sequence_or_refusal(payment: PaymentApproved, products: ProductBook) -> list[PostingRequested] | PaymentRejected:
     try:
         movements = _movements(payment, products)
@@ -80,16 +92,24 @@ class _Movement(NamedTuple):
 
 
 def _movements(payment: PaymentApproved, products: ProductBook) -> list[_Movement]:
-    """What moves, principal first.
+    """What moves for a payment, principal first; raises as `_movements_of` does."""
+    account, billing, authorization = payment.enrichment.account, payment.enrichment.billing, payment.authorization
+    billed = Money(billing.amount_minor, billing.currency)
+    return _movements_of(
+        billed, authorization.transaction_type, authorization.currency, account.account_id, account.product, products
+    )
+
+
+def _movements_of(
+    billed: Money, code: str, currency: str, customer: str, product_name: str, products: ProductBook
+) -> list[_Movement]:
+    """What moves, principal first. `code` is DE 3 positions 1-2, `currency` that of the transaction.
 
     Raises Permanent: NO_POSTING_PLAN for what the product book does not know, INVALID_AMOUNT for a billed amount that
     is not positive.
     """
-    account, billing = payment.enrichment.account, payment.enrichment.billing
-    code, types = payment.authorization.transaction_type, products.transaction_types
-    product = products.product(account.product)
-    billed = Money(billing.amount_minor, billing.currency)
-    customer = account.account_id
+    types = products.transaction_types
+    product = products.product(product_name)
     settlement = _bank_account(AccountType.SETTLEMENT, "scheme", billed.currency)
 
     if billed.amount_minor <= 0:
@@ -99,7 +119,7 @@ def _movements(payment: PaymentApproved, products: ProductBook) -> list[_Movemen
     if code not in types.purchase and code not in types.cash:
         raise Permanent(ReasonCode.NO_POSTING_PLAN, f"transaction type {code} has no posting plan")
     movements = [_Movement(PartKind.PRINCIPAL, customer, settlement, billed.amount_minor)]
-    if product.fx_markup and payment.authorization.currency != billed.currency:
+    if product.fx_markup and currency != billed.currency:
         markup = product.fx_markup.of(billed)
         movements.append(_Movement(PartKind.FX_MARKUP, customer, _income("fx-markup", billed.currency), markup))
     if product.cash_fee and code in types.cash:

@@ -1,0 +1,154 @@
+"""Hands approvals to the pipeline: from the bank's database to the table `authorizations`, each at least once.
+
+A row is deleted only after the table has its item. Writing an item again changes nothing in it, so starts nothing in
+the pipeline. While the table is away the rows pile up in the database, which the bank does not notice otherwise.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import orjson
+
+from postrail.adapters.aws.batches import in_tens, pause_s
+from postrail.adapters.aws.clients import retryable
+from postrail.adapters.aws.observability import logger
+from postrail.adapters.postgres.queries import statements
+from postrail.domain.errors import Retryable
+from switch.bank.store import BankDatabase
+from switch.ecosystem import Bank
+
+TOGETHER_MAX: Final = 200
+"""Rows claimed at once."""
+WRITE_MAX: Final = 25
+"""BatchWriteItem takes 25 items."""
+LEASE_SECONDS: Final = 60.0
+RETENTION: Final = timedelta(days=30)
+"""How long an item stays in the table."""
+PAUSE_SECONDS_MAX: Final = 30.0
+LOOK_SECONDS: Final = 1.0
+"""How often the rows are looked at without a reason: another process may have died over some."""
+_UNPROCESSED_ATTEMPTS_MAX: Final = 5
+
+_SQL: Final = statements("relay.sql", "switch.bank")
+
+
+class ApprovalsTable(Protocol):
+    """Where approvals go."""
+
+    def write(self, items: Sequence[Mapping[str, str]]) -> list[str]:
+        """Write items; the payment ids of those that were not taken. Blocks. Raises Retryable."""
+        ...
+
+
+class DynamoDbApprovals:
+    """`ApprovalsTable` on DynamoDB."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        """`client` is boto3's for DynamoDB."""
+        self._client = client
+        self._table = table
+
+    def write(self, items: Sequence[Mapping[str, str]]) -> list[str]:
+        """Batches of 25; what the table has no capacity for is sent again a few times, with growing pauses."""
+        left: list[str] = []
+        for some in in_tens(items, WRITE_MAX):
+            left += self._write(some)
+        return left
+
+    def _write(self, items: Sequence[Mapping[str, str]]) -> list[str]:
+        pending: Any = {self._table: [{"PutRequest": {"Item": _attributes(item)}} for item in items]}
+        for attempt in range(_UNPROCESSED_ATTEMPTS_MAX):
+            if attempt:
+                # In the relay's own thread.
+                time.sleep(pause_s(attempt))
+            with retryable("writing approvals"):
+                pending = self._client.batch_write_item(RequestItems=pending).get("UnprocessedItems") or {}
+            if not pending:
+                return []
+        return [request["PutRequest"]["Item"]["payment_id"]["S"] for request in pending.get(self._table, [])]
+
+
+def _attributes(item: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    expires_at = datetime.fromisoformat(item["authorized_at"]) + RETENTION
+    attributes = {name: {"S": value} for name, value in item.items()}
+    # The same at every attempt, so that an item that is written again is not changed by it.
+    attributes["expires_at"] = {"N": str(int(expires_at.timestamp()))}
+    return attributes
+
+
+class Relay:
+    """One task that claims, writes and forgets."""
+
+    def __init__(self, bank: Bank, database: BankDatabase, table: ApprovalsTable | None) -> None:
+        """Without a `table` nothing is relayed: the rows stay where they are."""
+        self._bank = bank
+        self._database = database
+        self._table = table
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.relayed = 0
+        self.well = True
+        """Whether the last attempt to write succeeded."""
+
+    def start(self) -> None:
+        """Begin."""
+        if self._table is not None:
+            self._task = asyncio.get_running_loop().create_task(self._run(self._table))
+
+    async def stop(self) -> None:
+        """End; what was claimed and not forgotten is free for others when its lease is over."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def wake(self) -> None:
+        """There is something to relay."""
+        self._wake.set()
+
+    async def count_waiting(self) -> int:
+        """How many approvals the table does not have yet. Raises Retryable."""
+        return int((await self._database.fetch(_SQL["count"], self._bank.id))[0]["waiting"])
+
+    async def relay_some(self, table: ApprovalsTable) -> int:
+        """Claim what is there, up to a bound, and write it; how many were claimed. Raises Retryable."""
+        rows = await self._database.fetch(_SQL["claim"], self._bank.id, TOGETHER_MAX, LEASE_SECONDS)
+        if not rows:
+            return 0
+        items = [orjson.loads(row["item"]) for row in sorted(rows, key=lambda row: int(row["relay_id"]))]
+        ids = {item["payment_id"]: row for item, row in zip(items, sorted(r["relay_id"] for r in rows), strict=True)}
+        try:
+            left = await asyncio.to_thread(table.write, items)
+        except Retryable:
+            await self._database.fetch(_SQL["release"], list(ids.values()))
+            raise
+        written = [relay_id for payment_id, relay_id in ids.items() if payment_id not in set(left)]
+        await self._database.fetch(_SQL["forget"], written)
+        self.relayed += len(written)
+        if left:
+            await self._database.fetch(_SQL["release"], [ids[payment_id] for payment_id in left])
+            raise Retryable(f"the table has no capacity for {len(left)} items")
+        return len(rows)
+
+    async def _run(self, table: ApprovalsTable) -> None:
+        pause = LOOK_SECONDS
+        while True:
+            self._wake.clear()
+            try:
+                claimed = await self.relay_some(table)
+                self.well, pause = True, LOOK_SECONDS
+            except Retryable as error:
+                if self.well:
+                    logger.warning("approvals cannot be relayed", bank=self._bank.id, error_text=str(error))
+                self.well, pause = False, min(pause * 2, PAUSE_SECONDS_MAX)
+                await asyncio.sleep(pause)
+                continue
+            if claimed < TOGETHER_MAX:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
