@@ -119,6 +119,11 @@ class Format:
             return f"[CD][0-9]{{{self.length_max - 1}}}"
         return f"{_CLASSES[self.content]}{{{self.length_min},{self.length_max}}}"
 
+    def __str__(self) -> str:
+        """The format as the standard prints it."""
+        date = f", {self.layout}" if self.layout else ""
+        return f"{self.content.value} {'.' * self.length_digits}{self.length_max}{date}"
+
     def length_of(self, value: str) -> int:
         """The length of a value in the unit of this format."""
         return (len(value) + 1) // 2 if self.content is Content.BINARY else len(value)
@@ -178,6 +183,17 @@ class Element:
     def packed(self) -> bool:
         """Whether digits are written two to a byte."""
         return self.encoding.numeric is NumberEncoding.BCD and self.format.content in {Content.NUMERIC, Content.TRACK}
+
+    @property
+    def written_as(self) -> str:
+        """How the element is written, in words: `packed digits, length in BCD`."""
+        if self.packed:
+            value = "packed digits"
+        elif self.format.content is Content.BINARY:
+            value = self.encoding.binary.value
+        else:
+            value = self.encoding.text.value
+        return f"{value}, length in {self.encoding.length.value}" if self.format.length_digits else value
 
     def codec_entry(self) -> dict[str, Any]:
         """This element as pyiso8583 wants it. Raises FormatInvalid when its length cannot be written."""

@@ -28,7 +28,8 @@ _WITHOUT_DATES: Final[tuple[int, ...]] = (3, 11, 32, 37, 41, 42)
 _STAN: Final = 11
 _MTI_1993 = re.compile("1[1-8][0-4][0-5]")
 _ZERO_MAC: Final = "0" * 16
-_DEFAULT_TPDU: Final = bytes.fromhex("6000000000")
+DEFAULT_TPDU: Final = bytes.fromhex("6000000000")
+"""The transport header of a request that came with none: its kind, to whom, from whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ def _outgoing_tpdu(message: Message) -> bytes:
     """The transport header: an answer goes back to the address that its request came from."""
     header = message.header
     if len(header) != TPDU_BYTES:
-        return _DEFAULT_TPDU
+        return DEFAULT_TPDU
     if is_response(message.mti):
         return header[:1] + header[3:5] + header[1:3]
     return header
