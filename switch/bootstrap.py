@@ -3,13 +3,26 @@
 import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from postrail.adapters.aws import clients
+from postrail.adapters.aws.reference_table import ReferenceTable
 from postrail.adapters.aws.secrets import read_ledger_dsn
+from postrail.adapters.memory.books import MemoryReferenceBook
+from postrail.adapters.system import SystemClock, SystemIds
 from postrail.bootstrap import SettingMissing
 from postrail.domain.errors import ConfigInvalid
+from postrail.ports import ReferenceBook
+from postrail.products import load_products
+from postrail.sampling.rates import load_rates
 from postrail.settings import Settings, SwitchSettings
+from switch.bank.billing import Biller, RateBook
+from switch.bank.fraud import RuleBasedFraudCheck, load_fraud_rules
+from switch.bank.policy import BankPolicy
+from switch.bank.relay import DynamoDbApprovals
+from switch.bank.service import BankService
+from switch.bank.store import BankDatabase
 from switch.ecosystem import Bank, Ecosystem, Endpoint, Network, load_ecosystem
 from switch.health import Health
 from switch.hsm.keys import build_hsm
@@ -33,6 +46,9 @@ CONNECT_SECONDS: Final = 10.0
 DRAIN_SECONDS: Final = 10.0
 BANK_CONNECTIONS_MAX: Final = 64
 BANK_IN_FLIGHT_MAX: Final = 4_096
+NETWORK_SILENCE_SECONDS_MAX: Final = 60.0
+DATABASE_CONNECTIONS: Final = 6
+RATES_CACHE_SECONDS: Final = 60
 
 
 def read_ecosystem(settings: SwitchSettings) -> Ecosystem:
@@ -125,6 +141,79 @@ async def build_terminal_line(
         on_late=on_late,
         sign_on=False,
     )
+
+
+class BankProcess:
+    """A bank with its server: `switch.process.Service`."""
+
+    def __init__(self, bank: Bank, service: BankService, server: MessageServer, host: str) -> None:
+        self._bank = bank
+        self._service = service
+        self._server = server
+        self._host = host
+
+    @property
+    def port(self) -> int:
+        """Where networks connect."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """The database first: a network that signs on finds a bank that can decide."""
+        await self._service.start()
+        await self._server.start(self._host, self._bank.listen.port)
+
+    async def stop(self) -> None:
+        """Answer what was begun, then close."""
+        await self._server.stop(DRAIN_SECONDS)
+        await self._service.stop()
+
+    def health(self) -> Health:
+        """Well when it can authorise."""
+        details = {**self._service.details(), "connections": self._server.connections}
+        return Health(self._service.well, {**details, "server": self._server.counters.as_dict()})
+
+
+async def build_bank(bank_id: str, settings: SwitchSettings) -> BankProcess:
+    """A bank, not yet started. Raises ConfigInvalid, SettingMissing, Retryable."""
+    bank = read_ecosystem(settings).bank(bank_id)
+    config = Settings(config_dir=settings.config_dir).resolved_config_dir()
+    hsm = build_hsm(settings)
+    policy = BankPolicy()
+    rates = RateBook(_reference_book(settings, config), refresh_seconds=policy.rates_seconds)
+    service = BankService(
+        bank,
+        BankDatabase(partial(_dsn, settings), connections=DATABASE_CONNECTIONS),
+        lookup=build_pan_lookup(settings, make=True),
+        biller=Biller(load_products(config / "products" / "default.yaml"), rates),
+        fraud=RuleBasedFraudCheck(load_fraud_rules(config / "fraud.yaml")),
+        hsm=hsm,
+        table=(
+            DynamoDbApprovals(clients.dynamodb(), settings.authorizations_table)
+            if settings.authorizations_table
+            else None
+        ),
+        ids=SystemIds(),
+        clock=SystemClock(),
+        policy=policy,
+    )
+    server = MessageServer(
+        await _wire(bank.listen, hsm),
+        service.receive,
+        peer_kind="network",
+        connections_max=BANK_CONNECTIONS_MAX,
+        in_flight_per_connection_max=BANK_IN_FLIGHT_MAX,
+        read_seconds=NETWORK_SILENCE_SECONDS_MAX,
+        require_sign_on=True,
+        tls=_server_tls(bank.listen),
+    )
+    return BankProcess(bank, service, server, settings.listen_host or bank.listen.host)
+
+
+def _reference_book(settings: SwitchSettings, config: Path) -> ReferenceBook:
+    """The issuer's exchange rates: those that the pipeline will use, or the file's on a machine without its table."""
+    if settings.reference_table:
+        return ReferenceTable(clients.dynamodb(), settings.reference_table, cache_seconds=RATES_CACHE_SECONDS)
+    return MemoryReferenceBook(rates=load_rates(config / "reference" / "rates.yaml"))
 
 
 def _links(

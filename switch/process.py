@@ -45,12 +45,14 @@ def run_process(
     *,
     health_host: str = "127.0.0.1",
     health_port: int = 0,
+    log_level: str = "INFO",
     ready: Callable[[Service], None] = lambda _: None,
 ) -> None:
     """Run a service until SIGTERM or SIGINT. `ready` is called once it takes work; `health_port` 0 is no health port.
 
     Raises what `build` and `start` raise; whatever happens later is logged, and the service goes on.
     """
+    logger.setLevel(log_level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_run(name, build, health_host, health_port, ready))
 
@@ -75,15 +77,15 @@ async def _run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-    logger.info("started", process=name, port=service.port)
+    logger.info("started", process_name=name, port=service.port)
     ready(service)
     await stopping.wait()
-    logger.info("stopping", process=name)
+    logger.info("stopping", process_name=name)
     try:
         async with asyncio.timeout(STOP_SECONDS_MAX):
             await service.stop()
     except TimeoutError:
-        logger.warning("stopped before everything was finished", process=name)
+        logger.warning("stopped before everything was finished", process_name=name)
     await health.stop()
 
 

@@ -37,7 +37,7 @@ BACKLOG: Final = 1_024
 CLOSE_SECONDS_MAX: Final = 1.0
 """How long peers may take to close their side."""
 
-Receive = Callable[[Connection, Message], None]
+Receive = Callable[["ServerConnection", Message], None]
 Manage = Callable[[Connection, Message], Message | None]
 
 
