@@ -27,8 +27,12 @@ POLL_SECONDS: Final = 2.0
 AGAIN_SECONDS: Final = 1.0
 TOGETHER_MAX: Final = 16
 
-_ACKNOWLEDGED: Final = frozenset({"400", "900", "901", "601", "913", "914"})
-"""Beside 0xx. 601 and 914: the original was not traced, and is remembered; 913: the bank has it already."""
+_ACKNOWLEDGED: Final = frozenset({"400", "900", "901"})
+"""Beside 0xx."""
+_NOT_TRACED: Final = frozenset({"601", "914"})
+"""The original is not known. Of a reversal that is as good as done: the bank remembers it."""
+_DUPLICATE: Final = "913"
+_REVERSAL: Final = "1420"
 _LATER: Final = frozenset({"906", "907", "909", "910", "911", "912", "916", "919", "920", "923"})
 """The bank cannot now."""
 
@@ -198,7 +202,7 @@ class StoreAndForward:
         except LinkError as error:
             raise _NotNow from error
         code = answer.get(39)
-        if code.startswith("0") or code in _ACKNOWLEDGED:
+        if _is_acknowledged(advice, code):
             self._counters.delivered += 1
             return FinishedAdvice(advice.advice_id, "delivered", code)
         if code in _LATER or not code:
@@ -247,3 +251,12 @@ class StoreAndForward:
         if not self._store_is_away:
             logger.error("stored messages cannot be read", bank=self._bank_id, error_text=str(error))
         self._store_is_away = True
+
+
+def _is_acknowledged(advice: StoredAdvice, code: str) -> bool:
+    """Whether a bank's action code ends the matter. That a repetition is a duplicate says that it was received."""
+    if code.startswith("0") or code in _ACKNOWLEDGED:
+        return True
+    if code == _DUPLICATE:
+        return advice.attempts > 0
+    return code in _NOT_TRACED and advice.message_type == _REVERSAL

@@ -293,3 +293,30 @@ def test_card_numbers_are_nowhere_in_clear(postgres_dsn: str, capsys: pytest.Cap
     run(test())
     shown = capsys.readouterr()
     assert "4761340000000" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("mti", "first", "repeated", "statuses"),
+    [
+        ("1420", "914", "914", ["delivered"]),
+        ("1220", "914", "914", ["refused"]),
+        ("1420", "913", "913", ["refused"]),
+        ("1420", "909", "913", ["delivered"]),
+        ("1220", "900", "900", ["delivered"]),
+    ],
+)
+def test_what_a_bank_says_ends_the_matter_or_does_not(
+    postgres_dsn: str, mti: str, first: str, repeated: str, statuses: list[str]
+) -> None:
+    """Not traced: good for a reversal, not for a completion. Duplicate: good for a repetition alone."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn) as stage:
+            stage.northgate.react = lambda m: make_answer(m, repeated if m.mti.endswith("1") else first)
+            message = reversal(purchase(1))
+            if mti == "1220":
+                message = Message("1220", purchase(2).fields | {24: "201", 56: message[56]})
+            await stage.ask(message)
+            assert await stage.stored(1, statuses[0])
+
+    run(test())
