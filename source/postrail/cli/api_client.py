@@ -92,9 +92,11 @@ def bank_client(subject: str, bank_id: str) -> ApiClient:
 
 
 def local_tokens(settings: CommandLineSettings) -> LocalTokens:
-    """The signer of this machine's tokens. Raises CommandError for a graph in an account."""
+    """The signer of this machine's tokens. Raises CommandError where there is no local cloud."""
     if settings.outputs is not None:
         raise CommandError("Tokens for a graph in an account come from its token issuer, not from here.")
+    if not (settings.local_dir / "cloud.json").exists():
+        raise CommandError("No local cloud is running here: run `make local` first.")
     return LocalTokens(settings.local_dir / "keys")
 
 

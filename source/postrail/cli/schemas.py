@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from switch.issuing.api.openapi import api_drift, write_api_documents
 
 from postrail.cli import console
 from postrail.cli.failures import CommandError
 from postrail.contracts.schemas import schema_drift, write_schemas
+from switch.issuing.api.openapi import api_drift, write_api_documents
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Write schemas/ from the contracts.")
 
