@@ -89,6 +89,7 @@ class Relay:
         self._database = database
         self._table = table
         self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.relayed = 0
         self.well = True
@@ -100,12 +101,11 @@ class Relay:
             self._task = asyncio.get_running_loop().create_task(self._run(self._table))
 
     async def stop(self) -> None:
-        """End; what was claimed and not forgotten is free for others when its lease is over."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        """End after the write that is under way, which boto3's timeouts bound."""
+        self._stopping.set()
+        self._wake.set()
+        if self._task is not None:
+            await self._task
 
     def wake(self) -> None:
         """There is something to relay."""
@@ -137,7 +137,7 @@ class Relay:
 
     async def _run(self, table: ApprovalsTable) -> None:
         pause = LOOK_SECONDS
-        while True:
+        while not self._stopping.is_set():
             self._wake.clear()
             try:
                 claimed = await self.relay_some(table)
@@ -146,9 +146,13 @@ class Relay:
                 if self.well:
                     logger.warning("approvals cannot be relayed", bank=self._bank.id, error_text=str(error))
                 self.well, pause = False, min(pause * 2, PAUSE_SECONDS_MAX)
-                await asyncio.sleep(pause)
+                await _wait(self._stopping, pause)
                 continue
-            if claimed < TOGETHER_MAX:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._wake.wait()
+            if claimed < TOGETHER_MAX and not self._stopping.is_set():
+                await _wait(self._wake, LOOK_SECONDS)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

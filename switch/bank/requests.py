@@ -110,10 +110,10 @@ class Request:
         return self.transaction_type == REFUND
 
 
-def read_request(message: Message, *, lookup: PanLookup, now: datetime) -> Request:
+def read_request(message: Message, *, lookup: PanLookup, now: datetime, home_country: str) -> Request:
     """What an authorization request (1100, 1101), authorization advice (1120) or financial advice (1220) asks.
 
-    Raises NotActionable (904 for what cannot be read, 110 for no amount or a currency nobody knows).
+    `home_country` is the bank's, and an acceptor's that names none. Raises NotActionable (904 for what cannot be read, 110 for no amount or a currency nobody knows).
     """
     get = message.fields.get
     pan_lookup = lookup.lookup(_matching(_DIGITS, get(2, ""), "2"))
@@ -138,7 +138,7 @@ def read_request(message: Message, *, lookup: PanLookup, now: datetime) -> Reque
         terminal_id=_matching(_TERMINAL, get(41, "").strip(), "41"),
         transmitted_at=read_transmission_time(get(7, ""), now),
         entry_mode=entry_mode,
-        acceptor=read_acceptor(message),
+        acceptor=read_acceptor(message, home_country),
         approval_code=code if (code := get(38)) and _APPROVAL.fullmatch(code) else None,
         is_advice=is_advice,
         refused_in_stead=is_advice and get(39, "000")[:1] != "0",
@@ -186,27 +186,27 @@ def read_transmission_time(text: str, now: datetime) -> datetime:
     return min(candidates, key=lambda moment: abs(moment - now))
 
 
-def read_acceptor(message: Message) -> Acceptor:
-    """DE 42, 43, 26 and 19. Raises NotActionable when the acceptor has no id, category or country."""
+def read_acceptor(message: Message, home_country: str) -> Acceptor:
+    """DE 42, 43, 26 and 19. Raises NotActionable when the acceptor has no id or category."""
     acceptor_id = message.get(42).strip()
     if not acceptor_id:
         raise NotActionable(Action.FORMAT_ERROR, "field 42: the acceptor has no id")
-    return _read_acceptor(acceptor_id, message.get(43), message.get(26), message.get(19))
+    return _read_acceptor(acceptor_id, message.get(43), message.get(26), message.get(19), home_country)
 
 
 @lru_cache(maxsize=8_192)
-def _read_acceptor(acceptor_id: str, location_text: str, mcc: str, acquirer_country: str) -> Acceptor:
+def _read_acceptor(
+    acceptor_id: str, location_text: str, mcc: str, acquirer_country: str, home_country: str
+) -> Acceptor:
     location = _location(location_text)
     country = _ALPHA2_BY_OTHER.get(location.country) or _ALPHA2_BY_OTHER.get(acquirer_country)
-    if country is None:
-        raise NotActionable(Action.FORMAT_ERROR, "field 43: the acceptor has no country, and field 19 names none")
     if len(mcc) != 4:
         raise NotActionable(Action.FORMAT_ERROR, "field 26: the acceptor has no category")
     return Acceptor(
         acceptor_id=_without_pan(acceptor_id),
         name=_without_pan(location.name.strip())[:_NAME_LENGTH_MAX].strip() or acceptor_id,
         city=_without_pan(location.city.strip())[:_CITY_LENGTH_MAX].strip() or None,
-        country=country,
+        country=country or home_country,
         mcc=mcc,
     )
 
@@ -215,8 +215,9 @@ def _location(text: str) -> Location:
     try:
         return parse_location(text)
     except MessageInvalid:
-        # A line without parts: it is the name then.
-        return Location(text.split("\\", maxsplit=1)[0])
+        # Not laid out as the standard has it: the name comes first, and the country last.
+        parts = text.split("\\")
+        return Location(parts[0], city=parts[2] if len(parts) > 3 else "", country=text[-3:].strip())
 
 
 def _without_pan(text: str) -> str:

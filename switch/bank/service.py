@@ -135,7 +135,7 @@ class BankService:
     def _dispatch(self, peer: Peer, message: Message) -> None:
         kind, now = message.mti[:3], asyncio.get_running_loop().time()
         if kind in _AUTHORIZATION or (kind == _FINANCIAL_ADVICE and 56 not in message.fields):
-            request = read_request(message, lookup=self._lookup, now=self._clock.now())
+            request = read_request(message, lookup=self._lookup, now=self._clock.now(), home_country=self._bank.country)
             asked = Asked(peer, message, request, now)
             if self._is_prepared(asked):
                 self._offer(self._authorizations, asked)

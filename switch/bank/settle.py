@@ -50,6 +50,7 @@ class Settler:
         self._round_seconds = round_seconds
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         self.settled = 0
         self.refused = 0
 
@@ -59,11 +60,10 @@ class Settler:
 
     async def stop(self) -> None:
         """End after the reversal that is under way."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
 
     def wake(self) -> None:
         """Something waits now: do not wait for the next round."""
@@ -74,12 +74,14 @@ class Settler:
         rows = await self._database.fetch(_SQL["find_waiting"], self._bank.id, self._clock.now(), TOGETHER_MAX)
         settled = 0
         for row in rows:
+            if self._stopping:
+                break
             settled += await self._settle(row["reversal_key"])
         self.settled += settled
         return settled
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 await self.settle_due()
             except (Retryable, Permanent) as error:
@@ -87,7 +89,8 @@ class Settler:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._round_seconds):
                     await self._wake.wait()
-            self._wake.clear()
+            if not self._stopping:
+                self._wake.clear()
 
     async def _settle(self, key: str) -> bool:
         async with self._database.transaction() as connection:
