@@ -45,20 +45,23 @@ CREATE TRIGGER overdrafts_are_booked
     REFERENCING NEW TABLE AS inserted
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.book_overdrafts();
 
--- Whatever moves a balance leaves no more overdrawn than it is. An overdraft comes before the entries that need it.
+-- Whatever moves a balance leaves no more overdrawn than it is. An overdraft comes before the entries that need it, so
+-- that who raises the number is left alone. After the row, since a trigger before it would lock every row once more.
 CREATE FUNCTION ledger.make_good() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    new.overdrawn_minor := least(
-        new.overdrawn_minor,
-        greatest(0, coalesce(new.floor_minor::numeric - new.total_minor + new.held_minor, 0)));
-    RETURN new;
+    UPDATE ledger.balances
+       SET overdrawn_minor = greatest(0, coalesce(floor_minor::numeric - total_minor + held_minor, 0))
+     WHERE account_no = new.account_no AND shard = new.shard;
+    RETURN NULL;
 END;
 $$;
 
 CREATE TRIGGER overdrafts_are_made_good
-    BEFORE UPDATE ON ledger.balances
-    FOR EACH ROW WHEN (new.overdrawn_minor > 0 AND new.overdrawn_minor = old.overdrawn_minor)
+    AFTER UPDATE ON ledger.balances
+    FOR EACH ROW
+    WHEN (new.overdrawn_minor > 0 AND new.overdrawn_minor = old.overdrawn_minor
+          AND new.overdrawn_minor > coalesce(new.floor_minor::numeric - new.total_minor + new.held_minor, 0))
     EXECUTE FUNCTION ledger.make_good();
 
 -- What a capture takes over its hold is added to the hold under a key of the ledger's own. Not asked of older rows: a
