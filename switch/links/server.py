@@ -23,6 +23,7 @@ from switch.links.management import (
     ACQUIRER_NOT_SIGNED_ON,
     ECHO,
     INOPERATIVE,
+    MALFUNCTION,
     NOT_SUPPORTED,
     SIGN_OFF,
     SIGN_ON,
@@ -103,7 +104,7 @@ class MessageServer:
         manage: Manage | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`receive` gets each request with its connection; it must neither raise nor wait.
+        """`receive` gets each request with its connection; it must not wait. What it raises is answered 909.
 
         `peer_kind` names the peers in logs. `require_sign_on`: requests before a sign-on (1804, DE 24 801) are answered
         905. `manage` is asked first about every 1804; what it returns is sent, None leaves the answer to the server.
@@ -207,8 +208,7 @@ class MessageServer:
             self.counters.refused += 1
             connection.reply(turn_away(message, ACQUIRER_NOT_SIGNED_ON))
         else:
-            connection.begin()
-            self._receive(connection, message)
+            self._hand_over(connection, message)
 
     def message_rejected(self, connection: Connection, rejected: Rejected) -> None:
         """A peer has sent what cannot be read."""
@@ -236,6 +236,15 @@ class MessageServer:
         """A connection has nothing in flight any more."""
         if self._draining and not self.in_flight:
             self._answered.set()
+
+    def _hand_over(self, connection: ServerConnection, message: Message) -> None:
+        connection.begin()
+        try:
+            self._receive(connection, message)
+        except Exception as error:  # noqa: BLE001 - one message must not end a connection that many payments share
+            logger.error("a message could not be worked on", mti=message.mti, error=type(error).__name__)
+            with suppress(LinkDown):
+                connection.send(turn_away(message, MALFUNCTION))
 
     def _answer_management(self, connection: ServerConnection, request: Message) -> Message:
         answer = self._manage(connection, request) if self._manage is not None else None

@@ -156,6 +156,23 @@ def test_garbage_ends_its_own_connection_alone() -> None:
     run(test())
 
 
+def test_a_defect_at_one_message_is_answered_909_and_its_neighbours_live() -> None:
+    """What the service did not foresee ends neither the connection nor what else is on it."""
+
+    def receive(connection: Connection, message: Message) -> None:
+        if message[11] == "000002":
+            raise RuntimeError("unforeseen")
+        approve(connection, message)
+
+    async def test() -> None:
+        async with serving(receive) as server, connected(server.port) as peer:
+            await peer.send(*(make_request(stan=number) for number in (1, 2, 3)))
+            assert [(await peer.receive())[39] for _ in range(3)] == ["000", "909", "000"]
+            assert server.in_flight == 0
+
+    run(test())
+
+
 def test_nothing_is_read_beyond_the_bound_in_flight() -> None:
     """With five requests unanswered the sixth waits, though it lay in the same read; an answer lets one more in."""
     waiting: list[tuple[Connection, Message]] = []
