@@ -4,10 +4,11 @@ The law of it stands in migrations 0019 and 0021. Every call raises Retryable wh
 Permanent when it will never take the value.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -21,6 +22,9 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 STATEMENT_SECONDS_MAX: Final = 10.0
 ACQUIRE_SECONDS_MAX: Final = 5.0
+CONNECTIONS_MAX: Final = 16
+DELIVERIES_AT_ONCE_MAX: Final = CONNECTIONS_MAX - 4
+"""Each holds a connection while it lasts; the others are for what cannot wait."""
 PURGE_COUNT_MAX: Final = 1_000
 
 
@@ -79,8 +83,11 @@ class StandInVerdict(NamedTuple):
     action_code: str | None
 
 
-async def open_pool(dsn: str, *, size: int = 4) -> Pool:
-    """Connections for a network's store. Raises Retryable when the database cannot be reached."""
+async def open_pool(dsn: str | Callable[[], str], *, size: int = CONNECTIONS_MAX) -> Pool:
+    """Connections for a network's store. Raises Retryable when the database cannot be reached.
+
+    `dsn` may be asked again at every connect, in a thread: a rotated password is picked up.
+    """
     settings = {
         "application_name": "postrail-network",
         "timezone": "UTC",
@@ -89,15 +96,18 @@ async def open_pool(dsn: str, *, size: int = 4) -> Pool:
         "lock_timeout": "5000",
         "idle_in_transaction_session_timeout": "15000",
     }
-    try:
-        return await asyncpg.create_pool(
-            dsn,
-            min_size=1,
-            max_size=size,
+
+    async def connect(*_: object, **given: Any) -> Any:
+        return await asyncpg.connect(
+            dsn if isinstance(dsn, str) else await asyncio.to_thread(dsn),
             timeout=ACQUIRE_SECONDS_MAX,
             command_timeout=STATEMENT_SECONDS_MAX + 2,
             server_settings=settings,
+            **given,
         )
+
+    try:
+        return await asyncpg.create_pool(min_size=1, max_size=size, connect=connect)
     except DRIVER_ERRORS as error:
         raise translate(error) from error
 
@@ -108,6 +118,7 @@ class NetworkStore:
     def __init__(self, pool: Pool, network_id: str) -> None:
         self._pool = pool
         self._network_id = network_id
+        self._deliveries = asyncio.Semaphore(DELIVERIES_AT_ONCE_MAX)
 
     async def find_cards(self, lookups: Sequence[bytes]) -> Mapping[bytes, NetworkCard]:
         """The known cards of a batch, by the keyed hash of their number."""
@@ -140,12 +151,8 @@ class NetworkStore:
     @asynccontextmanager
     async def delivery(self, bank_id: str) -> AsyncIterator["Delivery | None"]:
         """The right to deliver to a bank, None while another process has it. Raises Retryable."""
-        try:
-            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-        name = f"{self._network_id}/{bank_id}"
-        try:
+        async with self._deliveries, self._connection() as connection:
+            name = f"{self._network_id}/{bank_id}"
             rows = await _fetch(connection, "begin_delivery", name)
             if not rows[0]["locked"]:
                 yield None
@@ -155,9 +162,19 @@ class NetworkStore:
             finally:
                 if not connection.is_closed():
                     await _fetch(connection, "end_delivery", name)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX)
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        try:
+            yield connection
         finally:
-            # a cut connection is thrown away, and its lock with it
-            await self._pool.release(connection)
+            # a cut connection is thrown away, and its locks with it
+            with suppress(*DRIVER_ERRORS):
+                await self._pool.release(connection)
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         try:
