@@ -65,17 +65,16 @@ class BankCards:
     def order(self, ask: Ask[OrderCard]) -> CardOrdered:
         """Order a card: its number into the vault, the card into the book, production at the network.
 
-        The number is in the answer once, for a token with the scope card:number; not on a repetition. A network that
-        does not answer keeps no order back: `resume_orders` asks it again. Raises IssuingRefused: ACCOUNT_NOT_FOUND,
+        The number is in the answer once, for a token with the scope card:number; otherwise a repetition is answered
+        alike. A network that does not answer keeps no order back: `resume_orders` asks it again. Raises IssuingRefused: ACCOUNT_NOT_FOUND,
         ACCOUNT_NOT_OPEN, TOO_MANY_CARDS, UNKNOWN_NETWORK, SERVICE_NOT_OFFERED, REQUEST_KEY_REUSED; Retryable.
         """
         issued: list[IssuedCard] = []
         answer, is_new = self._requests.once(ask, lambda: self._order(ask, issued), CardOrdered)
         if not is_new:
             return answer
-        status = CardStatus.IN_PRODUCTION if self._try_submit(answer.card_token) else answer.status
-        shown = issued[-1].pan if ask.caller.has(Scope.CARD_NUMBER) else None
-        return answer.model_copy(update={"status": status, "pan": shown})
+        self._try_submit(answer.card_token)
+        return answer.model_copy(update={"pan": issued[-1].pan}) if ask.caller.has(Scope.CARD_NUMBER) else answer
 
     def card(self, ask: Ask[CardQuery]) -> CardView:
         """One card. Raises IssuingRefused(CARD_NOT_FOUND): for strangers too; Retryable."""
