@@ -1,5 +1,9 @@
-"""The point of service in both versions: DE 22, 25 and 26 of 1987, the twelve positions of DE 22 in 1993."""
+"""The point of service in both versions: DE 22, 25 and 26 of 1987, the twelve positions of DE 22 in 1993.
 
+Terminals say few different things there, so that what was worked out once is kept.
+"""
+
+from functools import lru_cache
 from typing import Final
 
 from switch.iso8583.message import Fault, MessageInvalid
@@ -35,6 +39,7 @@ _ATTENDED: Final = ("1", "0", "0", "1")
 _CAPTURE: Final = {"10": "A", "11": "B", "12": "C"}
 
 
+@lru_cache(maxsize=1024)
 def read_pos_data(entry_mode: str, condition: str, pin_capture: str | None, *, pin_given: bool) -> str:
     """DE 22 of 1993 from DE 22, 25 and 26 of 1987, and whether there is PIN data. Raises MessageInvalid."""
     mode = _READ_MODE.get(entry_mode[:2], "0")
@@ -64,6 +69,7 @@ def read_pos_data(entry_mode: str, condition: str, pin_capture: str | None, *, p
     )
 
 
+@lru_cache(maxsize=1024)
 def write_pos_data(text: str) -> tuple[str, str, str | None]:
     """DE 22, 25 and, when it is told, 26 of 1987 from DE 22 of 1993. Raises MessageInvalid."""
     pos = parse_pos_data(text)

@@ -6,6 +6,7 @@ The inside of the switch speaks 1993. What 1987 has no place for is left out on 
 
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from postrail.domain.iso4217 import UnknownCurrency, currency_by_code
@@ -95,6 +96,7 @@ def _read_times(mti: str, old: Fields, new: Fields, today: date) -> None:
         new[15] = _with_year(old[15], "15", today)
 
 
+@lru_cache(maxsize=1024)
 def _with_year(month_day: str, path: str, today: date) -> str:
     """YYMMDD of MMDD: of the years around, the one that lies nearest."""
     month, day = int(month_day[:2]), int(month_day[2:])
@@ -171,11 +173,15 @@ def _numeric_currency(code: str, path: str) -> str:
 
 
 def _read_location(_mti: str, old: Fields, new: Fields, _today: date) -> None:
-    if 43 not in old:
-        return
-    text = old[43].replace("\\", "/")
+    if 43 in old:
+        new[43] = _structured_location(old[43])
+
+
+@lru_cache(maxsize=4096)
+def _structured_location(text: str) -> str:
+    text = text.replace("\\", "/")
     country = text[38:40] if text[38:40].isalpha() and text[38:40].isascii() else ""
-    new[43] = build_location(Location(text[:25].rstrip(), "", text[25:38].rstrip(), "", "", country.upper()))
+    return build_location(Location(text[:25].rstrip(), "", text[25:38].rstrip(), "", "", country.upper()))
 
 
 def _read_original(_mti: str, old: Fields, new: Fields, today: date) -> None:
@@ -262,15 +268,18 @@ def _write_currencies(_mti: str, old: Fields, new: Fields) -> None:
 
 
 def _write_location(_mti: str, old: Fields, new: Fields) -> None:
-    if 43 not in old:
-        return
+    if 43 in old:
+        new[43] = _flat_location(old[43])
+
+
+@lru_cache(maxsize=4096)
+def _flat_location(text: str) -> str:
     try:
-        place = parse_location(old[43])
+        place = parse_location(text)
     except MessageInvalid:
-        new[43] = f"{old[43][:_LOCATION_WIDTH]:<{_LOCATION_WIDTH}}"
-        return
+        return f"{text[:_LOCATION_WIDTH]:<{_LOCATION_WIDTH}}"
     country = place.country if len(place.country) == 2 else ""
-    new[43] = f"{place.name[:25]:<25}{place.city[:13]:<13}{country:<2}"
+    return f"{place.name[:25]:<25}{place.city[:13]:<13}{country:<2}"
 
 
 def _write_original(_mti: str, old: Fields, new: Fields) -> None:
