@@ -41,7 +41,7 @@ _IMPORTS_SWITCH: Final = re.compile(r"^(from|import) switch\b", re.MULTILINE)
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _READABLE: Final = 0o644 << 16
 _SKIPPED_FOLDERS: Final = frozenset({"__pycache__", "bin"})
-_SKIPPED_FILES: Final = frozenset({"RECORD", "direct_url.json", ".DS_Store"})
+_SKIPPED_FILES: Final = frozenset({"RECORD", "direct_url.json", ".DS_Store", "Dockerfile", "Dockerfile.dockerignore"})
 
 
 class BuildError(Exception):

@@ -16,7 +16,7 @@ from postrail.sampling.accounts import system_accounts
 from switch.ecosystem import Bank, Ecosystem
 from switch.issuing.callers import Caller
 from switch.issuing.contracts import AccountCreated, BalanceQuery, BalanceView, CreateAccount
-from switch.issuing.iban import AccountNumber, make_account_number
+from switch.issuing.iban import AccountNumber, make_account_number, require_known_country
 from switch.issuing.refusals import IssuingRefused, Refusal
 from switch.issuing.requests import Ask, RequestBook
 
@@ -38,7 +38,9 @@ class BankAccounts:
         clock: Clock,
         ids: IdSource,
     ) -> None:
-        """`products` are the names of those that an account may have."""
+        """`products` are the names of those that an account may have. Raises ConfigInvalid for a country not known."""
+        for bank in ecosystem.banks:
+            require_known_country(bank)
         self._database = database
         self._ledger = PostgresAccounts(database)
         self._requests = requests

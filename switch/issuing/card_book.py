@@ -66,15 +66,20 @@ class BankCards:
         """Order a card: its number into the vault, the card into the book, production at the network.
 
         The number is in the answer once, for a token with the scope card:number; otherwise a repetition is answered
-        alike. A network that does not answer keeps no order back: `resume_orders` asks it again. Raises IssuingRefused: ACCOUNT_NOT_FOUND,
-        ACCOUNT_NOT_OPEN, TOO_MANY_CARDS, UNKNOWN_NETWORK, SERVICE_NOT_OFFERED, REQUEST_KEY_REUSED; Retryable.
+        alike. A network that does not answer keeps no order back: `resume_orders` asks it again.
+
+        Raises IssuingRefused: ACCOUNT_NOT_FOUND, ACCOUNT_NOT_OPEN, TOO_MANY_CARDS, UNKNOWN_NETWORK,
+        SERVICE_NOT_OFFERED, REQUEST_KEY_REUSED; Retryable.
         """
         issued: list[IssuedCard] = []
         answer, is_new = self._requests.once(ask, lambda: self._order(ask, issued), CardOrdered)
         if not is_new:
             return answer
         self._try_submit(answer.card_token)
-        return answer.model_copy(update={"pan": issued[-1].pan}) if ask.caller.has(Scope.CARD_NUMBER) else answer
+        if not ask.caller.has(Scope.CARD_NUMBER):
+            return answer
+        logger.info("card number shown", card_token=answer.card_token, subject=ask.caller.subject)
+        return answer.model_copy(update={"pan": issued[-1].pan})
 
     def card(self, ask: Ask[CardQuery]) -> CardView:
         """One card. Raises IssuingRefused(CARD_NOT_FOUND): for strangers too; Retryable."""

@@ -1,37 +1,70 @@
 """International bank account numbers (ISO 13616-1) for the countries whose structure is known here."""
 
 import secrets
+import string
 from typing import Final, NamedTuple
 
 from postrail.domain.errors import ConfigInvalid
 from switch.ecosystem import Bank
 from switch.issuing.numbers import RandomBelow
 
-_BANK_LETTERS: Final = 4
-_BRANCH_DIGITS: Final = 6
-_ACCOUNT_DIGITS: Final = 8
-_COUNTRIES: Final = frozenset({"GB", "IE"})
-"""Built alike in both: four letters for the bank, six digits for the branch, eight for the account."""
+_SORT_CODE_DIGITS: Final = 6
+
+
+class _Structure(NamedTuple):
+    """How a country's domestic account numbers (BBAN) are built: the bank's part, its branch, the account."""
+
+    bank_letters: int
+    bank_digits: int
+    branch_digits: int
+    account_digits: int
+
+
+_STRUCTURES: Final = {
+    "AT": _Structure(0, 5, 0, 11),
+    "CH": _Structure(0, 5, 0, 12),
+    "DE": _Structure(0, 8, 0, 10),
+    "DK": _Structure(0, 4, 0, 10),
+    "GB": _Structure(4, 0, 6, 8),
+    "IE": _Structure(4, 0, 6, 8),
+    "LU": _Structure(0, 3, 0, 13),
+    "NL": _Structure(4, 0, 0, 10),
+    "SE": _Structure(0, 3, 0, 17),
+}
+"""From SWIFT's IBAN registry: countries whose numbers carry no check digits beside those of the IBAN."""
 
 
 class AccountNumber(NamedTuple):
-    """A new account's numbers: eight digits at its branch, and all of it as IBAN."""
+    """A new account's numbers: of the account at its branch, and all of it as IBAN."""
 
     number: str
     sort_code: str
     iban: str
 
 
-def make_account_number(bank: Bank, random_below: RandomBelow = secrets.randbelow) -> AccountNumber:
-    """A random account number of the bank. Raises ConfigInvalid when its country's structure is not known here."""
-    if bank.country not in _COUNTRIES:
-        msg = f"bank {bank.id}: no structure of account numbers is known for {bank.country}, only for GB and IE"
+def require_known_country(bank: Bank) -> None:
+    """Raise ConfigInvalid when no account numbers can be made for the bank's country."""
+    if bank.country not in _STRUCTURES:
+        known = ", ".join(sorted(_STRUCTURES))
+        msg = f"bank {bank.id}: account numbers can be made for {known}, and not for {bank.country}"
         raise ConfigInvalid(msg)
-    letters = "".join(filter(str.isalpha, bank.id)).upper()[:_BANK_LETTERS].ljust(_BANK_LETTERS, "X")
-    # Sort codes from 00-00-01 to 00-99-99: no real bank has them.
-    sort_code = bank.institution_id[-4:].zfill(_BRANCH_DIGITS)
-    number = str(random_below(10**_ACCOUNT_DIGITS)).zfill(_ACCOUNT_DIGITS)
-    return AccountNumber(number, sort_code, make_iban(bank.country, f"{letters}{sort_code}{number}"))
+
+
+def make_account_number(bank: Bank, random_below: RandomBelow = secrets.randbelow) -> AccountNumber:
+    """A random account number of the bank. Raises ConfigInvalid when its country is not known here.
+
+    The bank's part comes from its id and institution number. Sort codes lie between 00-00-01 and 00-99-99, where no
+    real bank has any.
+    """
+    require_known_country(bank)
+    structure = _STRUCTURES[bank.country]
+    letters = "".join(char for char in bank.id.upper() if char in string.ascii_uppercase)
+    letters = letters[: structure.bank_letters].ljust(structure.bank_letters, "X")
+    digits = bank.institution_id.zfill(structure.bank_digits)[-structure.bank_digits :] if structure.bank_digits else ""
+    sort_code = bank.institution_id[-4:].zfill(_SORT_CODE_DIGITS)
+    number = str(random_below(10**structure.account_digits)).zfill(structure.account_digits)
+    bban = f"{letters}{digits}{sort_code if structure.branch_digits else ''}{number}"
+    return AccountNumber(number, sort_code, make_iban(bank.country, bban))
 
 
 def make_iban(country: str, bban: str) -> str:

@@ -113,8 +113,8 @@ def test_importing_a_handler_reads_no_setting_and_builds_nothing(name: str, monk
     assert callable(load(name))
 
 
-def test_there_are_twelve_functions() -> None:
-    assert len(FUNCTIONS) == 12
+def test_there_are_fifteen_functions() -> None:
+    assert len(FUNCTIONS) == 15
 
 
 def test_a_setting_that_is_missing_is_named(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
