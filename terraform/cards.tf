@@ -53,7 +53,7 @@ module "switch" {
   alarms_run           = var.target.alarms_run
   deletion_protection  = var.deletion_protection
 
-  place = {
+  place = var.switch.vpc_id == null ? null : {
     vpc_id             = var.switch.vpc_id
     subnet_ids         = var.switch.subnet_ids
     security_group_ids = coalesce(var.switch.security_group_ids, var.ledger.security_group_ids)

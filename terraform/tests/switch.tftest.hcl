@@ -438,6 +438,34 @@ run "where_tasks_do_not_run_all_but_them_is_made" {
   }
 }
 
+run "a_network_of_the_same_apply_can_be_planned" {
+  command = plan
+
+  variables {
+    switch = {
+      platform             = var.platform
+      ecosystem            = var.ecosystem
+      settings             = merge(var.settings, { image = null })
+      ledger               = var.ledger
+      card_vault           = var.card_vault
+      authorizations_table = var.authorizations_table
+      tables_key_statement = var.tables_key_statement
+      switch_key_arn       = var.switch_key_arn
+      logs_key_arn         = var.logs_key_arn
+      alerts_topic_arn     = var.alerts_topic_arn
+    }
+  }
+
+  module {
+    source = "./tests/fixtures/switch_in_new_vpc"
+  }
+
+  assert {
+    condition     = output.managed
+    error_message = "What is made must not depend on ids that nobody knows yet."
+  }
+}
+
 run "one_zone_is_refused" {
   command = plan
 

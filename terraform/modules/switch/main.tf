@@ -8,7 +8,7 @@
 locals {
   name      = "${var.platform.name_prefix}-switch"
   container = "switch"
-  runs      = var.tasks_run && var.place.vpc_id != null
+  runs      = var.tasks_run && var.place != null
 
   # The only folder that can be written to; the image makes it, with the right owner.
   scratch = "/scratch"

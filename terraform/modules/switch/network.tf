@@ -21,7 +21,7 @@ locals {
   running_banks    = { for id, party in local.parties : id => party if local.runs && party.kind == "bank" }
 
   # Who may call: acquirers any network, and a network the banks that are its members.
-  acquirers = { for pair in setproduct(keys(local.running_networks), var.place.acquirer_cidrs) : join(" ", pair) => { network = pair[0], cidr = pair[1] } }
+  acquirers = { for pair in setproduct(keys(local.running_networks), try(var.place.acquirer_cidrs, [])) : join(" ", pair) => { network = pair[0], cidr = pair[1] } }
   members = merge([
     for bank in var.ecosystem.banks : {
       for network in bank.networks : "${network} ${bank.id}" => { network = network, bank = bank.id } if local.runs

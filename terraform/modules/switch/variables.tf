@@ -72,16 +72,17 @@ variable "settings" {
 
 variable "place" {
   description = <<-EOT
-    Where tasks and load balancer live. vpc_id null: nothing runs yet, everything else is made.
+    Where tasks and load balancer live; null: nothing runs yet, everything else is made.
     security_group_ids: given to every task besides its own; they let it reach the database.
     acquirer_cidrs: from where networks are called.
   EOT
   type = object({
-    vpc_id             = optional(string)
-    subnet_ids         = optional(list(string), [])
+    vpc_id             = string
+    subnet_ids         = list(string)
     security_group_ids = optional(list(string), [])
     acquirer_cidrs     = optional(list(string), [])
   })
+  default = null
 }
 
 variable "ledger" {
