@@ -105,6 +105,7 @@ class Deployer:
                 "dependencies_layer": True,
                 "tasks_run": False,
                 "alarms_run": False,
+                "jwt_authorizer": False,
             }
         write_private(self._state.terraform_variables, json.dumps(variables, indent=2))
         self.drop_state_of_another_boot()
