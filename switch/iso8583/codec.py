@@ -257,7 +257,7 @@ class Codec:
                 partial = self._partial(layout.mti, _before(key, error.doc_dec))
                 return MessageInvalid(Fault.BAD_LENGTH, key, "the length is not written in digits", partial)
         if said.startswith("Extra data"):
-            detail = f"{raw_bytes - error.pos} bytes follow the last field"
+            detail = f"bytes after the last field: {raw_bytes - error.pos}"
             return MessageInvalid(Fault.TRAILING_BYTES, "", detail, self._partial(layout.mti, error.doc_dec))
         partial = self._partial(layout.mti, _before(path, error.doc_dec))
         if said.startswith("Field length is"):

@@ -98,7 +98,7 @@ def test_a_bad_message_is_shown_as_far_as_it_goes_with_the_place_of_the_fault(po
     code, out, err = postrail("iso8583", "decode", _hex(purchase()) + "00", "--spec", BINARY)
     assert code == 1
     assert "476134******0019" in out
-    assert err == "trailing_bytes: 1 bytes follow the last field\n"
+    assert err == "trailing_bytes: bytes after the last field: 1\n"
 
 
 def test_a_dialect_of_ones_own_is_a_file(postrail, tmp_path):
