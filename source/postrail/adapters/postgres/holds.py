@@ -1,7 +1,7 @@
 """`ports.HoldBook` on PostgreSQL: one call for a batch of requests of any size.
 
 On a `Database` with an open transaction (a ledger's session, for one) the requests are part of it; otherwise each call
-commits by itself. The law of holds stands in migrations 0011, 0016 and 0023.
+commits by itself. The law of holds stands in migrations 0011, 0016 and 0024.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """`ports.Ledger` on PostgreSQL: a session is a transaction, and each step of it is one set-wise call.
 
-The law of the ledger stands in the database (migrations 0005, 0008 to 0015 and 0023). This module carries batches in
-and verdicts out.
+The law of the ledger stands in the database (migrations 0005, 0008 to 0015, 0023 and 0024). This module carries batches
+in and verdicts out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -99,7 +99,7 @@ class PostgresLedgerSession:
     ) -> list[PostResult]:
         """Post each order whole or not at all; results align with orders.
 
-        The reasons to refuse, and which comes first when several hold, stand in migration 0023. Of a refusal because
+        The reasons to refuse, and which comes first when several hold, stand in migration 0024. Of a refusal because
         the payment key is in the journal already, `transaction_id` names the transaction that stands there. Orders
         that share a payment key or a sequence are posted one after the other: the first wins. Orders with a booking
         come from the event road: their sequences are closed, and their posting inputs kept, in this transaction.
