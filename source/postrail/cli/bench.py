@@ -7,6 +7,7 @@ import typer
 from postrail.bench.ledger import ACCOUNTS, measure_ledger
 from postrail.bench.pipeline import measure_pipeline
 from postrail.bench.stages import measure_stages
+from postrail.bench.switch import CARDS, Plan, measure_switch
 from postrail.cli import console
 from postrail.settings import Settings
 
@@ -118,6 +119,38 @@ def pipeline(
         f"{report['file_format']} of {report['file_bytes'] / 1e6:,.0f} MB"
     )
     out.print(", ".join(f"{number:,} {end}" for end, number in report["ends"].items()))
+    _print_machine(report)
+
+
+@app.command()
+def switch(
+    seconds: Annotated[float, typer.Option(min=1, help="How long the switch is saturated.")] = 60.0,
+    connections: Annotated[int, typer.Option(min=1, max=5_000, help="Terminals, each with its connection.")] = 1_000,
+    in_flight: Annotated[int, typer.Option(min=1, help="Payments on the way at a time, when saturating.")] = 200,
+    rate: Annotated[float, typer.Option(min=1, help="Payments a second of the paced part.")] = 1_000.0,
+    cards: Annotated[int, typer.Option(min=1, max=100_000, help="Cards that pay, in turn.")] = CARDS,
+    as_json: AsJson = False,
+) -> None:
+    """Authorise payments from terminals through a network at a bank, with durable holds, all as processes."""
+    plan = Plan(seconds=seconds, connections=connections, in_flight=in_flight, paced_rate=rate, cards=cards)
+    with console.working("Paying at the switch"):
+        report = measure_switch(plan, Settings().resolved_config_dir())
+    if as_json:
+        console.write_json(report)
+        return
+    out = console.out()
+    out.print(
+        f"Switch: {report['authorizations_per_s']:,} authorizations/s for {report['seconds']} s over "
+        f"{report['connections']:,} connections, {report['in_flight']} on the way at a time "
+        f"(p50 {report['saturated_p50_ms']} ms, p99 {report['saturated_p99_ms']} ms)"
+    )
+    out.print(
+        f"Paced at {report['paced_per_s']:,} a second: p50 {report['p50_ms']} ms, p99 {report['p99_ms']} ms, "
+        "each timed from when it was due"
+    )
+    out.print(
+        f"{report['authorizations']:,} answered, {report['lost']} lost, {report['approved']:,} approved = active holds"
+    )
     _print_machine(report)
 
 

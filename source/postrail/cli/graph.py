@@ -62,6 +62,8 @@ class Outputs(_Output):
     dead_letter_queues: dict[str, Queue] = {}
     topics: dict[str, Any]
     api: dict[str, Any] = {}
+    functions: dict[str, Any] = {}
+    card_vault: dict[str, str] = {}
     name_prefix: str
     region: str
 
@@ -104,6 +106,10 @@ class Graph:
         """The ARN of a topic, e.g. of `alerts`."""
         topic = _pick(self.outputs.topics, name, "topics")
         return str(topic["arn"] if isinstance(topic, dict) else topic)
+
+    def function(self, name: str) -> str:
+        """The full name of a function, e.g. of `produce_cards`."""
+        return str(_pick(self.outputs.functions, name, "functions")["name"])
 
     def api_url(self, name: str) -> str:
         """Where an HTTP API answers: `bank` or `network`. Raises CommandError when it is not deployed."""

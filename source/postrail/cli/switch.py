@@ -2,12 +2,16 @@
 
 import http.client
 import json
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from postrail.cli import console
 from postrail.cli.failures import CommandError
+from postrail.cli.graph import load_graph
+from postrail.cli.switch_demo import run_demo
 from postrail.settings import SwitchSettings
 from switch.bootstrap import build_bank, build_network
 from switch.process import Service, run_process
@@ -53,6 +57,16 @@ def health(
     else:
         console.out().print(console.facts([(name, _shown(value)) for name, value in details.items()]))
     raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def demo() -> None:
+    """Order cards and pay with them, from the terminal to the posted balance, in the local cloud."""
+    graph = load_graph()
+    if graph.cloud is None:
+        raise CommandError("The demonstration plays in a local cloud: run it without POSTRAIL_OUTPUTS.")
+    with tempfile.TemporaryDirectory(prefix="postrail-demo-") as folder:
+        run_demo(graph, graph.cloud, Path(folder))
 
 
 def _run(name: str, build: Any, settings: SwitchSettings) -> None:
