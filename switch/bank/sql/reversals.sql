@@ -22,7 +22,7 @@ WITH given AS MATERIALIZED (
            (bank_id, reversal_key, original_key, fingerprint, payment_id, amount_minor, undone_minor, reason, status,
             answer, received_at, done_at)
     SELECT $1, g.reversal_key, g.original_key, g.fingerprint, g.payment_id, g.amount_minor, g.undone_minor, g.reason,
-           g.status, g.answer::json, $17, CASE WHEN g.status = 'done' THEN $17 END
+           g.status, g.answer::json, $17::timestamptz, CASE WHEN g.status = 'done' THEN $17::timestamptz END
       FROM given AS g
 ), lowered AS (
     UPDATE bank.authorizations AS a
@@ -31,7 +31,7 @@ WITH given AS MATERIALIZED (
      WHERE a.payment_id = g.payment_id AND g.undone_minor > 0
 ), moot AS (
     UPDATE bank.reversals AS r
-       SET status = 'done', done_at = $17
+       SET status = 'done', done_at = $17::timestamptz
       FROM given AS g
      WHERE g.is_whole AND r.payment_id = g.payment_id AND r.status = 'waiting'
 ), unused AS (

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.builders.payments import make_accepted, make_decision
+from tests.integration.switch.bank.bank_stage import CONFIG, Books, products
 
 from postrail.adapters.memory.books import MemoryReferenceBook
 from postrail.adapters.postgres.connection import Database
@@ -22,7 +23,6 @@ from postrail.stages.post import PostReport, post
 from postrail.stages.sequence_postings import sequence_postings
 from postrail.stages.standardise import standardise
 from switch.issuing.card_sample import SampleCard
-from tests.integration.switch.bank.bank_stage import CONFIG, Books, products
 
 _CLOCK, _IDS = SystemClock(), SystemIds()
 

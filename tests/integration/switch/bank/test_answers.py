@@ -66,9 +66,7 @@ def books(postgres_dsn: str) -> Books:
     return Books(postgres_dsn)
 
 
-def test_an_approval_holds_the_money_and_tells_the_pipeline(
-    postgres_dsn: str, card: SampleCard, books: Books
-) -> None:
+def test_an_approval_holds_the_money_and_tells_the_pipeline(postgres_dsn: str, card: SampleCard, books: Books) -> None:
     """1100 in; hold, authorization and item committed; 1110 with 000 and an approval code out, without the number."""
     request = purchase(card)
     (answer,) = ask(postgres_dsn, request)
@@ -118,9 +116,7 @@ def test_payments_of_one_card_at_the_same_time_are_judged_one_after_the_other(
     assert books.standing(card) == (100_000, 100_000)
 
 
-def test_a_repetition_gets_the_same_answer_and_moves_nothing(
-    postgres_dsn: str, card: SampleCard, books: Books
-) -> None:
+def test_a_repetition_gets_the_same_answer_and_moves_nothing(postgres_dsn: str, card: SampleCard, books: Books) -> None:
     """1101, transmitted a minute later: the same approval code, one hold, one item. Across a restart, too."""
     request = purchase(card)
     first, second = ask(postgres_dsn, request, repeated(request, de7="0101000000"))
@@ -234,7 +230,9 @@ def test_what_cannot_be_acted_on_is_refused(
     assert books.standing(card) == (100_000, 0)
 
 
-@pytest.mark.parametrize(("status", "purchase_code", "refund_code"), [("frozen", "104", "000"), ("closed", "114", "114")])
+@pytest.mark.parametrize(
+    ("status", "purchase_code", "refund_code"), [("frozen", "104", "000"), ("closed", "114", "114")]
+)
 def test_an_account_that_is_not_open_pays_nothing(
     postgres_dsn: str, card: SampleCard, books: Books, status: str, purchase_code: str, refund_code: str
 ) -> None:
