@@ -51,7 +51,9 @@ class Rehearsal:
     ) -> None:
         """`begun` is what banks had recorded, and networks delivered, before."""
         self.till = till
-        self.cards = {alias: HeldCard(card.pan, card.expiry[2:4] + card.expiry[5:7]) for alias, card in cards.items()}
+        self.cards: Mapping[str, HeldCard] = {
+            alias: HeldCard(card.pan, card.expiry[2:4] + card.expiry[5:7]) for alias, card in cards.items()
+        }
         self._account_ids = {alias: card.account_id for alias, card in cards.items()}
         self._books = books
         self._lines = lines

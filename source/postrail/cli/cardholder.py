@@ -1,6 +1,8 @@
 """`postrail cardholder`: pay at a terminal, take payments back, and play scenarios."""
 
 import asyncio
+import logging
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
@@ -10,9 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
+from postrail.adapters.aws.observability import logger
 from postrail.cli import console
 from postrail.cli.cardholder_inputs import Receipt, card_of, money_of, read_receipt, write_receipt
 from postrail.cli.cardholder_messages import as_json_document, show_exchange
+from postrail.cli.cardholder_scripts import script
 from postrail.cli.failures import CommandError
 from postrail.domain.money import Money
 from postrail.settings import SwitchSettings
@@ -25,6 +29,8 @@ from switch.iso8583.message import Message
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Pay at a terminal, take payments back, play scenarios."
 )
+
+app.command()(script)
 
 CONNECT_SECONDS_MAX = 10.0
 ANSWER_MARGIN_SECONDS = 2.0
@@ -54,6 +60,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 @app.callback()
 def cardholder() -> None:
     """Pay at a terminal, take payments back, play scenarios."""
+    # What links and services log is for operators: results alone go to standard output.
+    logger.setLevel(logging.WARNING)
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
 
 
 @app.command()
