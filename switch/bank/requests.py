@@ -113,7 +113,8 @@ class Request:
 def read_request(message: Message, *, lookup: PanLookup, now: datetime, home_country: str) -> Request:
     """What an authorization request (1100, 1101), authorization advice (1120) or financial advice (1220) asks.
 
-    `home_country` is the bank's, and an acceptor's that names none. Raises NotActionable (904 for what cannot be read, 110 for no amount or a currency nobody knows).
+    `home_country` is the bank's, and an acceptor's that names none. Raises NotActionable: 904 for what cannot be read,
+    110 for no amount or a currency that nobody knows.
     """
     get = message.fields.get
     pan_lookup = lookup.lookup(_matching(_DIGITS, get(2, ""), "2"))

@@ -1,7 +1,7 @@
 """A bank on a real database, spoken to without a socket: what a network would send, and what the bank answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -130,6 +130,15 @@ async def open_bank(
         yield Terminal(service)
     finally:
         await service.stop()
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Wait until something holds; a TimeoutError says that it never did."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.01)
 
 
 def issue_cards(dsn: str, number: int = 1, balance_minor: int = 100_000, **changes: Any) -> list[SampleCard]:

@@ -21,10 +21,12 @@ from tests.integration.switch.bank.bank_stage import (
     refund,
     repeated,
     reversal,
+    until,
 )
 from tests.integration.switch.bank.pipeline import content, differences, post_items, post_relayed
 
 from postrail.contracts.events import AuthorizationReversed, Event
+from switch.bank.policy import BankPolicy
 from switch.iso8583.message import Message
 from switch.issuing.card_sample import SampleCard
 
@@ -100,16 +102,15 @@ def test_a_reversal_after_the_posting_turns_the_money_back(postgres_dsn: str, ca
 
 
 def test_a_running_bank_settles_by_itself(postgres_dsn: str, card: SampleCard, books: Books) -> None:
-    """A reversal of what is posted is settled right after its answer."""
+    """A reversal of what is posted wakes whoever settles: no round has to be waited for."""
     request = purchase(card)
     ask(postgres_dsn, request)
     post_relayed(books, [card])
 
     async def run() -> None:
-        async with open_bank(postgres_dsn) as terminal, asyncio.timeout(SETTLE_SECONDS_MAX):
+        async with open_bank(postgres_dsn, policy=BankPolicy(settle_seconds=3_600)) as terminal:
             await terminal.ask(reversal(request))
-            while books.standing(card) != (100_000, 0):
-                await asyncio.sleep(0.01)
+            await until(lambda: books.standing(card) == (100_000, 0))
 
     asyncio.run(run())
 
