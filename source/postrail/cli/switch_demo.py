@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from postrail.adapters.aws.observability import logger
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.trace import PaymentTrace, trace
 from postrail.cli import console
@@ -41,7 +42,7 @@ LOOK_SECONDS: Final = 0.2
 _OPENING_MINOR: Final = 50_000
 _PAYMENT_OF: Final = (
     "SELECT 'pay_' || replace(payment_id::text, '-', '') AS payment_id FROM bank.authorizations"
-    " WHERE bank_id = $1 AND rrn = $2 ORDER BY decided_at DESC LIMIT 1"
+    " WHERE bank_id = $1 AND rrn = $2 AND left(message_type, 2) = $3"
 )
 
 FoundT = TypeVar("FoundT")
@@ -61,6 +62,7 @@ class Customer:
 
 def run_demo(graph: Graph, cloud: Cloud, folder: Path) -> None:
     """Play it, printing what happens. Raises CommandError, CrewFailed and what the graph's clients raise."""
+    logger.setLevel("WARNING")
     ecosystem = load_ecosystem(Settings().resolved_config_dir() / "ecosystem.yaml")
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(ecosystem, _environment(graph, cloud), folder))
@@ -158,6 +160,8 @@ class Demo:
     ) -> Message:
         settings = SwitchSettings().model_copy(update={"ecosystem_hosts": self._crew.hosts})
         message, answer = asyncio.run(_exchange(customer.network_id, settings, write, insist=insist))
+        listen = self._crew.ecosystem.network(customer.network_id).listen
+        self._out.print(f"Over {listen.dialect}, framing {listen.framing.value}, to {customer.network_id}.")
         if answer is None:
             msg = f"The network {customer.network_id} gave no answer to a {message.mti}."
             raise CommandError(msg)
@@ -165,9 +169,12 @@ class Demo:
 
     def _follow(self, customer: Customer, message: Message) -> None:
         """Wait until the payment is in the ledger, and show what was posted."""
-        row = self._database.fetch_one(_PAYMENT_OF, customer.bank_id, message[37])
-        if row is None:
-            raise CommandError("The bank has no authorization of this message.")
+        # A completion is answered by the network, which delivers it to the bank a moment later.
+        row = _await(
+            lambda: self._database.fetch_one(_PAYMENT_OF, customer.bank_id, message[37], message.mti[:2]),
+            POSTED_SECONDS_MAX,
+            "The bank has no authorization of this message.",
+        )
         payment_id = row["payment_id"]
         found = _await(
             lambda: _posted(trace(self._database, payment_id)),
