@@ -1,6 +1,8 @@
 """Network, bank and database connections killed in full traffic: what cardholders saw is what the books hold."""
 
 import asyncio
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.integration.switch.network.processes import Place, Terminal, end, prepared
+
+from local_cloud import postgres as local_postgres
+from local_cloud import processes
+from local_cloud.layout import StateDir
+from postrail.adapters.postgres.migrate import migrate
 
 TERMINALS = 12
 AMOUNT = 100
@@ -76,16 +83,45 @@ def check_books(dsn: str, terminals: list[Terminal]) -> None:
     assert approved, "nothing was approved: the test says nothing"
 
 
+def test_postgresql_is_killed_and_the_books_hold_what_cardholders_saw(tmp_path: Path) -> None:
+    """Kill -9 of the server itself: network and bank find it again, and what they promised is there."""
+    state = StateDir(tmp_path / "cloud")
+    state.root.mkdir()
+    try:
+        settings = local_postgres.ensure_running(state, lambda _: None)
+        migrate(settings.dsn)
+        with prepared(settings.dsn, tmp_path) as place:
+            running = [place.start("bank"), place.start("network")]
+            try:
+
+                def disturb() -> None:
+                    record = processes.load(state, local_postgres.NAME)
+                    assert record is not None
+                    os.kill(record.pid, signal.SIGKILL)
+                    local_postgres.ensure_running(state, lambda _: None)
+
+                terminals = asyncio.run(play(place, disturb, after=4.0))
+                settle(settings.dsn)
+                check_books(settings.dsn, terminals)
+                assert any(terminal.refused or terminal.reversed for terminal in terminals)
+            finally:
+                for process in running:
+                    end(process)
+    finally:
+        local_postgres.stop(state)
+        local_postgres.remove_data(state)
+
+
 @pytest.mark.parametrize("victim", ["network", "bank", "connections"])
 def test_whatever_is_killed_the_books_hold_what_cardholders_saw(
     postgres_dsn: str, postgres_superuser_dsn: str, tmp_path: Path, victim: str
 ) -> None:
     """Approvals that a cardholder saw are held; what was refused, timed out or got no answer nets to zero."""
     with prepared(postgres_dsn, tmp_path) as place:
-        processes: dict[str, subprocess.Popen[bytes]] = {}
+        running: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            processes["bank"] = place.start("bank")
-            processes["network"] = place.start("network")
+            running["bank"] = place.start("bank")
+            running["network"] = place.start("network")
 
             def disturb() -> None:
                 if victim == "connections":
@@ -95,8 +131,8 @@ def test_whatever_is_killed_the_books_hold_what_cardholders_saw(
                             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                         )
                     return
-                end(processes[victim])
-                processes[victim] = place.start(victim)
+                end(running[victim])
+                running[victim] = place.start(victim)
 
             terminals = asyncio.run(play(place, disturb))
             settle(postgres_dsn)
@@ -104,5 +140,5 @@ def test_whatever_is_killed_the_books_hold_what_cardholders_saw(
             assert victim != "network" or any(terminal.reversed for terminal in terminals)
             assert victim != "bank" or any(terminal.refused for terminal in terminals)
         finally:
-            for process in processes.values():
+            for process in running.values():
                 end(process)
