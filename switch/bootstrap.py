@@ -176,6 +176,7 @@ class BankProcess:
 async def build_bank(bank_id: str, settings: SwitchSettings) -> BankProcess:
     """A bank, not yet started. Raises ConfigInvalid, SettingMissing, Retryable."""
     bank = read_ecosystem(settings).bank(bank_id)
+    _provide_tls(settings, bank.listen)
     config = Settings(config_dir=settings.config_dir).resolved_config_dir()
     hsm = build_hsm(settings)
     policy = BankPolicy()
