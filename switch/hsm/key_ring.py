@@ -6,13 +6,15 @@ length. The text never stands in an error or a repr.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
 from postrail.domain.errors import ConfigInvalid, Permanent, ReasonCode
+from switch.hsm.ports import KEY_UNUSABLE, PinRefused
 
 _DES_PART: Final = 8
 _LENGTHS: Final = {"tdes": (16, 24), "aes": (16, 24, 32)}
@@ -67,6 +69,15 @@ class KeyRing:
             known = ", ".join(sorted(self._keys)) or "none"
             raise Permanent(ReasonCode.INVALID_VALUE, f"there is no key {name}; the keys are: {known}")
         return found
+
+
+@contextmanager
+def asked_for_pins() -> Iterator[None]:
+    """Keys that are missing or wrong refuse the PIN: whoever waits for an answer gets one."""
+    try:
+        yield
+    except Permanent as error:
+        raise PinRefused(KEY_UNUSABLE, error.detail) from None
 
 
 def parse_keys(text: str) -> KeyRing:

@@ -12,16 +12,15 @@ from typing import Any, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postrail.adapters.aws.clients import error_code
-from postrail.domain.errors import Permanent, ReasonCode, Retryable
-from switch.hsm.key_ring import Key, KeyKind, KeyRing
-from switch.hsm.ports import PinRefused
+from postrail.domain.errors import Retryable
+from switch.hsm.key_ring import Key, KeyKind, KeyRing, asked_for_pins
+from switch.hsm.ports import INVALID_BLOCK, KEY_UNUSABLE, PinRefused
 from switch.hsm.software import VERIFICATION_KEY
 from switch.hsm.verification_values import split_reference
 
 T = TypeVar("T")
 
 CALLS_AT_ONCE_MAX: Final = 32
-_INVALID_BLOCK: Final = "126"
 _WRONG_SETUP: Final = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 _TRANSLATION: Final = {KeyKind.TDES: "IsoFormat0", KeyKind.AES: "IsoFormat4"}
 _FORMAT: Final = {KeyKind.TDES: "ISO_FORMAT_0", KeyKind.AES: "ISO_FORMAT_4"}
@@ -45,10 +44,11 @@ class PaymentCryptographyHsm:
 
     async def translate_pin(self, block: str, pan: str, *, from_key: str, to_key: str) -> str:
         """The block under another zone key, in the format of that key's kind. See the port."""
-        source, target = self._keys.find(from_key), self._keys.find(to_key)
+        with asked_for_pins():
+            source, target = self._keys.find(from_key), self._keys.find(to_key)
+            arns = {"IncomingKeyIdentifier": source.need_arn(), "OutgoingKeyIdentifier": target.need_arn()}
         request = {
-            "IncomingKeyIdentifier": source.need_arn(),
-            "OutgoingKeyIdentifier": target.need_arn(),
+            **arns,
             "IncomingTranslationAttributes": {_TRANSLATION[source.kind]: {"PrimaryAccountNumber": pan}},
             "OutgoingTranslationAttributes": {_TRANSLATION[target.kind]: {"PrimaryAccountNumber": pan}},
             "EncryptedPinBlock": block,
@@ -58,10 +58,12 @@ class PaymentCryptographyHsm:
 
     async def verify_pin(self, block: str, pan: str, *, key: str, reference: str) -> bool:
         """Whether the block holds the PIN of the reference. See the port."""
-        index, value = split_reference(reference)
+        with asked_for_pins():
+            index, value = split_reference(reference)
+            zone, verification = self._keys_of(key)
         request = {
-            **self._about(block, pan, self._keys.find(key)),
-            "VerificationKeyIdentifier": self._keys.find(self._verification_key).need_arn(),
+            **_about(block, pan, zone),
+            "VerificationKeyIdentifier": verification,
             "VerificationAttributes": {"VisaPin": {"PinVerificationKeyIndex": index, "VerificationValue": value}},
             "EncryptedPinBlock": block,
         }
@@ -74,9 +76,11 @@ class PaymentCryptographyHsm:
     async def make_pin_reference(self, block: str, pan: str, *, key: str) -> str:
         """The reference of a new PIN. See the port."""
         index = self._verification_index
+        with asked_for_pins():
+            zone, verification = self._keys_of(key)
         request = {
-            **self._about(block, pan, self._keys.find(key)),
-            "GenerationKeyIdentifier": self._keys.find(self._verification_key).need_arn(),
+            **_about(block, pan, zone),
+            "GenerationKeyIdentifier": verification,
             "GenerationAttributes": {
                 "VisaPinVerificationValue": {"EncryptedPinBlock": block, "PinVerificationKeyIndex": index}
             },
@@ -92,14 +96,11 @@ class PaymentCryptographyHsm:
         """End the threads; calls that are on their way are waited for."""
         self._threads.shutdown()
 
-    def _about(self, block: str, pan: str, key: Key) -> dict[str, Any]:
-        if not block:
-            raise PinRefused(_INVALID_BLOCK, "there is no PIN block")
-        return {
-            "EncryptionKeyIdentifier": key.need_arn(),
-            "PrimaryAccountNumber": pan,
-            "PinBlockFormat": _FORMAT[key.kind],
-        }
+    def _keys_of(self, zone: str) -> tuple[Key, str]:
+        """The zone key, which the module keeps, and where the issuer's verification key is."""
+        key = self._keys.find(zone)
+        key.need_arn()
+        return key, self._keys.find(self._verification_key).need_arn()
 
     async def _ask(self, call: Callable[[], T]) -> T:
         """One call in a thread. What AWS says of an error may hold what we sent, so that it is not handed on."""
@@ -111,6 +112,12 @@ class PaymentCryptographyHsm:
             raise Retryable(f"the HSM could not be asked: {error_code(error)}") from None
 
 
+def _about(block: str, pan: str, key: Key) -> dict[str, Any]:
+    if not block:
+        raise PinRefused(INVALID_BLOCK, "there is no PIN block")
+    return {"EncryptionKeyIdentifier": key.arn, "PrimaryAccountNumber": pan, "PinBlockFormat": _FORMAT[key.kind]}
+
+
 class _WrongPin(Exception):
     """The module says that the PIN is another."""
 
@@ -120,7 +127,7 @@ def _meaning_of(error: ClientError) -> Exception:
     if code == "VerificationFailedException" and error.response.get("Reason", "INVALID_PIN") == "INVALID_PIN":
         return _WrongPin()
     if code in {"VerificationFailedException", "ValidationException"}:
-        return PinRefused(_INVALID_BLOCK, "the HSM cannot use the PIN block")
+        return PinRefused(INVALID_BLOCK, "the HSM cannot use the PIN block")
     if code in _WRONG_SETUP:
-        return Permanent(ReasonCode.INVALID_VALUE, f"the HSM does not let us use a key: {code}")
+        return PinRefused(KEY_UNUSABLE, f"the HSM does not let us use a key: {code}")
     return Retryable(f"the HSM could not answer: {code}")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
 from switch.hsm.key_ring import Key, KeyKind
-from switch.hsm.ports import PinRefused
+from switch.hsm.ports import INVALID_BLOCK, PinRefused
 
 PIN_DIGITS_MIN: Final = 4
 PIN_DIGITS_MAX: Final = 12
@@ -25,7 +25,6 @@ _FILL_0: Final = 0xF
 _FILL_4: Final = 0xA
 _DOUBLE_KEY: Final = 16
 _BLOCK_BYTES: Final = {KeyKind.TDES: 8, KeyKind.AES: 16}
-_INVALID: Final = "126"
 
 
 @contextmanager
@@ -91,13 +90,15 @@ def cipher_of(key: Key) -> Cipher[modes.ECB]:
 
 def _read_hex(block: str, kind: KeyKind) -> bytes:
     if len(block) != 2 * _BLOCK_BYTES[kind] or not set(block) <= set("0123456789ABCDEF"):
-        raise PinRefused(_INVALID, f"a PIN block under a key for {kind} has {2 * _BLOCK_BYTES[kind]} digits of hex")
+        raise PinRefused(
+            INVALID_BLOCK, f"a PIN block under a key for {kind} has {2 * _BLOCK_BYTES[kind]} digits of hex"
+        )
     return bytes.fromhex(block)
 
 
 def _check_pan(pan: str) -> None:
     if not (pan.isascii() and pan.isdigit() and _PAN_DIGITS_MIN <= len(pan) <= _PAN_DIGITS_MAX):
-        raise PinRefused(_INVALID, f"a card number has {_PAN_DIGITS_MIN} to {_PAN_DIGITS_MAX} digits")
+        raise PinRefused(INVALID_BLOCK, f"a card number has {_PAN_DIGITS_MIN} to {_PAN_DIGITS_MAX} digits")
 
 
 def _account_field(pan: str) -> bytes:
@@ -138,7 +139,7 @@ def _read_pin_field(field: bytearray, *, control: int, fill: int, pin: bytearray
         for place, nibble in enumerate(nibbles[2:]):
             sound &= nibble <= 9 if place < length else nibble == fill
         if not sound:
-            raise PinRefused(_INVALID, "the block holds no PIN for this card under this key")
+            raise PinRefused(INVALID_BLOCK, "the block holds no PIN for this card under this key")
         pin.extend(nibbles[2 : 2 + length])
     finally:
         wipe(nibbles)
@@ -148,7 +149,7 @@ def _read_pin_field(field: bytearray, *, control: int, fill: int, pin: bytearray
 def _write_pin_field(pin: bytearray, *, control: int, fill: int, field: bytearray) -> None:
     """Write the first eight bytes of `field`."""
     if not PIN_DIGITS_MIN <= len(pin) <= PIN_DIGITS_MAX:
-        raise PinRefused(_INVALID, f"a PIN has {PIN_DIGITS_MIN} to {PIN_DIGITS_MAX} digits")
+        raise PinRefused(INVALID_BLOCK, f"a PIN has {PIN_DIGITS_MIN} to {PIN_DIGITS_MAX} digits")
     nibbles = bytearray([control, len(pin), *pin, *[fill] * (14 - len(pin))])
     for place in range(8):
         field[place] = nibbles[2 * place] << 4 | nibbles[2 * place + 1]

@@ -8,7 +8,7 @@ from typing import Final
 
 from postrail.domain.errors import Permanent, ReasonCode
 from switch.hsm import verification_values
-from switch.hsm.key_ring import Key, KeyKind, KeyRing
+from switch.hsm.key_ring import Key, KeyKind, KeyRing, asked_for_pins
 from switch.hsm.pin_blocks import open_block, seal_block
 
 VERIFICATION_KEY: Final = "pin-verification"
@@ -34,20 +34,19 @@ class SoftwareHsm:
 
         The card number stays the same, so that a PIN cannot be moved to another card (ISO 9564-1, 9.5).
         """
-        source, target = self._keys.find(from_key), self._keys.find(to_key)
-        with open_block(block, pan, source) as pin:
-            return seal_block(pin, pan, target)
+        with asked_for_pins(), open_block(block, pan, self._keys.find(from_key)) as pin:
+            return seal_block(pin, pan, self._keys.find(to_key))
 
     async def verify_pin(self, block: str, pan: str, *, key: str, reference: str) -> bool:
         """Whether the block holds the PIN of the reference. See the port."""
-        verification = self._find_verification_key()
-        with open_block(block, pan, self._keys.find(key)) as pin:
+        with asked_for_pins(), open_block(block, pan, self._keys.find(key)) as pin:
+            verification = self._find_verification_key()
             return verification_values.matches(pin, pan, key=verification, reference=reference)
 
     async def make_pin_reference(self, block: str, pan: str, *, key: str) -> str:
         """The reference of a new PIN. See the port."""
-        verification = self._find_verification_key()
-        with open_block(block, pan, self._keys.find(key)) as pin:
+        with asked_for_pins(), open_block(block, pan, self._keys.find(key)) as pin:
+            verification = self._find_verification_key()
             return verification_values.make_reference(pin, pan, key=verification, index=self._verification_index)
 
     async def mac_key(self, name: str) -> bytes:

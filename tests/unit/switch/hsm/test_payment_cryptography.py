@@ -108,21 +108,22 @@ def test_a_wrong_pin_is_no_error(stub: Stubber, hsm: PaymentCryptographyHsm) -> 
 @pytest.mark.parametrize(
     ("code", "fields", "expected"),
     [
-        ("VerificationFailedException", {"Reason": "INVALID_VALIDATION_DATA", "Message": "no"}, PinRefused),
-        ("ValidationException", {}, PinRefused),
-        ("AccessDeniedException", {}, Permanent),
-        ("ResourceNotFoundException", {}, Permanent),
-        ("ThrottlingException", {}, Retryable),
-        ("InternalServerException", {}, Retryable),
+        ("VerificationFailedException", {"Reason": "INVALID_VALIDATION_DATA", "Message": "no"}, "126"),
+        ("ValidationException", {}, "126"),
+        ("AccessDeniedException", {}, "128"),
+        ("ResourceNotFoundException", {}, "128"),
+        ("ThrottlingException", {}, None),
+        ("InternalServerException", {}, None),
     ],
 )
 def test_what_an_error_means_is_told_without_what_was_sent(
-    stub: Stubber, hsm: PaymentCryptographyHsm, code: str, fields: dict[str, str], expected: type[Exception]
+    stub: Stubber, hsm: PaymentCryptographyHsm, code: str, fields: dict[str, str], expected: str | None
 ) -> None:
     """A message of AWS may repeat the request."""
     stub.add_client_error("verify_pin_data", code, f"cannot use {PAN} {BLOCK}", modeled_fields=fields or None)
-    with pytest.raises(expected) as raised:
+    with pytest.raises(PinRefused if expected else Retryable) as raised:
         asyncio.run(hsm.verify_pin(BLOCK, PAN, key="acquirer-pin", reference="18523"))
+    assert getattr(raised.value, "action_code", None) == expected
     assert PAN not in str(raised.value)
     assert BLOCK not in str(raised.value)
     assert raised.value.__cause__ is None
@@ -187,3 +188,18 @@ def test_the_key_of_a_link_is_given_as_bytes_and_one_of_the_module_stays_there(h
     assert len(asyncio.run(hsm.mac_key("issuer-mac"))) == 16
     with pytest.raises(Permanent, match="stays in its module"):
         asyncio.run(hsm.mac_key("issuer-pin"))
+
+
+@pytest.mark.parametrize("key", ["nobody", "issuer-mac"])
+def test_a_key_that_the_module_does_not_have_refuses_the_pin(hsm: PaymentCryptographyHsm, key: str) -> None:
+    """The cardholder gets an answer, and 128 tells the operator where to look."""
+    for asked in (
+        hsm.translate_pin(BLOCK, PAN, from_key=key, to_key="issuer-pin"),
+        hsm.translate_pin(BLOCK, PAN, from_key="issuer-pin", to_key=key),
+        hsm.verify_pin(BLOCK, PAN, key=key, reference="18523"),
+        hsm.verify_pin(BLOCK, PAN, key="issuer-pin", reference="none"),
+        hsm.make_pin_reference(BLOCK, PAN, key=key),
+    ):
+        with pytest.raises(PinRefused) as refused:
+            asyncio.run(asked)
+        assert refused.value.action_code == "128"

@@ -97,8 +97,9 @@ def test_an_old_reference_is_judged_by_its_own_index(hsm: Hsm) -> None:
 @pytest.mark.parametrize("reference", ["", "1234", "123456", "01234", "71234", "1123x", "1234\u0665"])
 def test_what_is_no_reference_is_an_error_and_no_wrong_pin(hsm: Hsm, reference: str) -> None:
     """It would lock a card whose holder did nothing wrong. The reference is not shown."""
-    with pytest.raises(Permanent) as refused:
+    with pytest.raises(PinRefused) as refused:
         asyncio.run(hsm.verify_pin(_block("4711", "issuer-pin"), PAN, key="issuer-pin", reference=reference))
+    assert refused.value.action_code == "128"
     assert not reference or reference not in str(refused.value)
 
 
@@ -110,7 +111,7 @@ def test_a_key_of_a_link_is_given_out_and_an_unknown_one_is_not(hsm: Hsm) -> Non
 
 def test_a_verification_key_of_another_kind_is_told() -> None:
     hsm = SoftwareHsm(RING, verification_key="issuer-mac")
-    with pytest.raises(Permanent, match="issuer-mac"):
+    with pytest.raises(PinRefused, match="issuer-mac"):
         asyncio.run(hsm.make_pin_reference(_block("4711", "issuer-pin"), PAN, key="issuer-pin"))
 
 
@@ -126,3 +127,17 @@ def test_no_error_tells_a_pin_or_a_card_number(hsm: Hsm) -> None:
             asyncio.run(hsm.verify_pin(block, PAN, key="acquirer-pin", reference="11234"))
         assert PAN not in str(refused.value)
         assert "4711" not in str(refused.value)
+
+
+def test_a_key_that_is_not_there_refuses_the_pin(hsm: Hsm) -> None:
+    """The cardholder gets an answer, and 128 tells the operator where to look."""
+    block = _block("4711", "issuer-pin")
+    for asked in (
+        hsm.translate_pin(block, PAN, from_key="nobody", to_key="issuer-pin"),
+        hsm.translate_pin(block, PAN, from_key="issuer-pin", to_key="nobody"),
+        hsm.verify_pin(block, PAN, key="nobody", reference="18523"),
+        hsm.make_pin_reference(block, PAN, key="nobody"),
+    ):
+        with pytest.raises(PinRefused, match="there is no key nobody") as refused:
+            asyncio.run(asked)
+        assert refused.value.action_code == "128"
