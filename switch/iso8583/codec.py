@@ -8,7 +8,7 @@ missing) is worked out once and kept.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
@@ -25,9 +25,17 @@ from switch.iso8583.elements import (
     Encoding,
     LengthEncoding,
     NumberEncoding,
+    Parts,
 )
 from switch.iso8583.message import Fault, Message, MessageInvalid
+from switch.iso8583.subfields import parse_amounts, parse_original
+from switch.iso8583.tlv import parse_tlv
 
+_PARTS_READERS: Final[Mapping[Parts, Callable[[str], object]]] = {
+    Parts.BER_TLV: parse_tlv,
+    Parts.AMOUNTS: parse_amounts,
+    Parts.ORIGINAL_DATA: parse_original,
+}
 _LAYOUTS_MAX: Final = 1024
 """Layouts kept per codec. Traffic has some dozens; whoever sends more makes us work them out anew."""
 _SECONDARY_BITMAP: Final = 1
@@ -69,6 +77,7 @@ class _Layout:
     steps: tuple[_Step, ...]
     counted: tuple[tuple[str, bytes], ...]
     tracks: tuple[int, ...]
+    parts: tuple[tuple[int, Callable[[str], object]], ...]
     head_bytes: int
     mac_number: int
     problem: _Problem | None
@@ -117,7 +126,19 @@ class Codec:
             fields[number] = value
         for number in layout.tracks:
             fields[number] = fields[number].replace("D", "=")
+        for number, read in layout.parts:
+            self._check_parts(number, read, layout.mti, fields)
         return Message(layout.mti, fields)
+
+    @staticmethod
+    def _check_parts(number: int, read: Callable[[str], object], mti: str, fields: dict[int, str]) -> None:
+        try:
+            read(fields[number])
+        except MessageInvalid as error:
+            _, _, part = error.path.partition(".")
+            path = f"{number}.{part}" if part else str(number)
+            others = {other: value for other, value in fields.items() if other != number}
+            raise MessageInvalid(error.fault, path, error.detail, Message(mti, others)) from None
 
     def split_mac(self, raw: bytes) -> tuple[bytes, bytes] | None:
         """A message before its MAC, and the MAC as it is written; None when the bitmaps promise none."""
@@ -188,6 +209,7 @@ class Codec:
             tuple(self._steps[number] for number in known),
             tuple((str(number), self._digits(number)) for number in known if self._counts_in_text(number)),
             tuple(number for number in known if self._is_packed_track(number)),
+            tuple((number, _PARTS_READERS[parts]) for number in known if (parts := self._elements[number].parts)),
             head_bytes,
             mac_number if numbers and numbers[-1] == mac_number else 0,
             self._find_problem(mti, numbers, second),

@@ -23,6 +23,7 @@ from switch.iso8583.elements import (
     LengthEncoding,
     NumberEncoding,
     Padding,
+    Parts,
     TextEncoding,
     parse_format,
 )
@@ -58,6 +59,7 @@ class ElementEntry(_Part):
     format: str
     min: int | None = None
     sensitive: bool = False
+    parts: Parts | None = None
     text: TextEncoding | None = None
     numeric: NumberEncoding | None = None
     binary: BinaryEncoding | None = None
@@ -157,7 +159,7 @@ def _build_element(number: int, entry: ElementEntry, encoding: Encoding, source:
     if number == 65:
         raise ConfigInvalid(f"{source}: elements.65: bit 65 announces a third bitmap, it is no element")
     try:
-        element = Element(number, entry.name, parse_format(entry.format, entry.min), own, entry.sensitive)
+        element = Element(number, entry.name, parse_format(entry.format, entry.min), own, entry.sensitive, entry.parts)
         element.codec_entry()
     except FormatInvalid as error:
         raise ConfigInvalid(f"{source}: elements.{number}: {error}") from error

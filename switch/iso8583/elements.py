@@ -73,6 +73,14 @@ class Padding(StrEnum):
     RIGHT_F = "right_f"
 
 
+class Parts(StrEnum):
+    """What an element is made of, where a message whose parts cannot be read is refused."""
+
+    BER_TLV = "ber_tlv"
+    AMOUNTS = "amounts"
+    ORIGINAL_DATA = "original_data"
+
+
 _FORMAT = re.compile(r"(x\+n|anp|ans|an|as|ns|n|a|z|b) ?(\.{1,4})?([0-9]{1,4})(?:, ?([A-Za-z]+))?")
 _DATE_PARTS: Final = {
     "YY": "[0-9]{2}",
@@ -178,6 +186,7 @@ class Element:
     format: Format
     encoding: Encoding
     sensitive: bool
+    parts: Parts | None = None
 
     @property
     def packed(self) -> bool:

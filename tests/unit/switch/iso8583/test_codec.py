@@ -1,19 +1,26 @@
 """Reading and writing messages: exact both ways, and one typed error for whatever is wrong."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.switch.iso8583.samples import DIALECTS, PAN, messages_of, purchase
+from tests.unit.switch.iso8583.samples import CHIP_DATA, DIALECTS, PAN, messages_of, purchase
 
 from switch.iso8583.codec import Codec
 from switch.iso8583.dialect import load_dialect
-from switch.iso8583.elements import Content
+from switch.iso8583.elements import Content, Parts
 from switch.iso8583.message import Fault, Message, MessageInvalid
 
 ASCII = "iso8583-1993-ascii"
 BINARY = "iso8583-1993-binary"
+PARTS = {
+    Parts.BER_TLV: CHIP_DATA,
+    Parts.AMOUNTS: "1002826C000000100000",
+    Parts.ORIGINAL_DATA: "110000000126112102020306910001",
+}
 
 
 def _refused(raw: bytes, dialect: str = ASCII) -> MessageInvalid:
@@ -59,6 +66,9 @@ def _any_message(draw: st.DrawFn, name: str) -> Message:
     for number in sorted({*wanted, *dialect.messages[mti].mandatory}):
         shape = dialect.elements[number].format
         pattern = shape.check().__self__.pattern  # type: ignore[attr-defined]
+        if parts := dialect.elements[number].parts:
+            fields[number] = PARTS[parts]
+            continue
         value = draw(st.from_regex(pattern, fullmatch=True).filter(str.isascii))
         # a track's separator has two spellings in characters, one when packed
         fields[number] = value.replace("D", "=") if shape.content is Content.TRACK else value
@@ -283,3 +293,33 @@ def test_many_different_bitmaps_do_not_pile_up() -> None:
             with suppress(MessageInvalid):
                 codec.encode(Message("1110", {number: "?", other: "?", 11: "000001", 39: "000"}))
     assert len(codec._write_layouts) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "fault", "path"),
+    [
+        (55, "9F2608112233", Fault.TOO_SHORT, "55.9F26"),
+        (55, "9F2608112233445566770000", Fault.BAD_CONTENT, "55"),
+        (54, "1002826C00000010000x", Fault.BAD_CONTENT, "54.1"),
+        (56, "110000000126112102020307910001", Fault.BAD_CONTENT, "56"),
+    ],
+)
+def test_an_element_whose_parts_cannot_be_read_is_refused_with_the_part(
+    number: int, value: str, fault: Fault, path: str
+) -> None:
+    message = purchase()
+    message.fields[number] = value
+    error = _refused(_written(message))
+    assert (error.fault, error.path) == (fault, path)
+    assert error.partial is not None
+    assert error.partial.fields == {other: each for other, each in message.fields.items() if other != number}
+
+
+def test_parts_on_another_element_are_named_by_that_element(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    elements = {55: {"parts": None}, 60: {"format": "b ...255", "parts": "ber_tlv"}}
+    path.write_text(yaml.safe_dump({"extends": BINARY, "name": "own", "elements": elements}), encoding="utf-8")
+    message = Message("1110", {11: "000001", 39: "000", 55: "00"})
+    assert load_dialect(path).decode(_written(message, str(path))) == message
+    message.fields[60] = "9F2601"
+    assert _refused(_written(message, str(path)), str(path)).path == "60.9F26"
