@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from postrail.adapters.aws.clients import error_code
 from postrail.domain.errors import Retryable
 from switch.hsm.key_ring import Key, KeyKind, KeyRing, asked_for_pins
+from switch.hsm.pin_blocks import check_shape
 from switch.hsm.ports import INVALID_BLOCK, KEY_UNUSABLE, PinRefused
 from switch.hsm.software import VERIFICATION_KEY
 from switch.hsm.verification_values import split_reference
@@ -47,6 +48,7 @@ class PaymentCryptographyHsm:
         with asked_for_pins():
             source, target = self._keys.find(from_key), self._keys.find(to_key)
             arns = {"IncomingKeyIdentifier": source.need_arn(), "OutgoingKeyIdentifier": target.need_arn()}
+        check_shape(block, pan, source)
         request = {
             **arns,
             "IncomingTranslationAttributes": {_TRANSLATION[source.kind]: {"PrimaryAccountNumber": pan}},
@@ -113,8 +115,7 @@ class PaymentCryptographyHsm:
 
 
 def _about(block: str, pan: str, key: Key) -> dict[str, Any]:
-    if not block:
-        raise PinRefused(INVALID_BLOCK, "there is no PIN block")
+    check_shape(block, pan, key)
     return {"EncryptionKeyIdentifier": key.arn, "PrimaryAccountNumber": pan, "PinBlockFormat": _FORMAT[key.kind]}
 
 

@@ -24,6 +24,7 @@ _PAN_DIGITS_MAX: Final = 19
 _FILL_0: Final = 0xF
 _FILL_4: Final = 0xA
 _DOUBLE_KEY: Final = 16
+_HEX: Final = frozenset("0123456789ABCDEF")
 _BLOCK_BYTES: Final = {KeyKind.TDES: 8, KeyKind.AES: 16}
 
 
@@ -33,8 +34,8 @@ def open_block(block: str, pan: str, key: Key) -> Iterator[bytearray]:
 
     `block` is upper-case hex. Raises PinRefused (126) when it is none, or holds no PIN under this key for this card.
     """
-    data = _read_hex(block, key.kind)
-    _check_pan(pan)
+    check_shape(block, pan, key)
+    data = bytes.fromhex(block)
     clear = bytearray(len(data))
     pin = bytearray()
     try:
@@ -72,6 +73,14 @@ def seal_block(pin: bytearray, pan: str, key: Key) -> str:
         wipe(clear)
 
 
+def check_shape(block: str, pan: str, key: Key) -> None:
+    """Raise PinRefused (126) when the block or the card number cannot be one, whatever is in it."""
+    digits = 2 * _BLOCK_BYTES[key.kind]
+    if len(block) != digits or not set(block) <= _HEX:
+        raise PinRefused(INVALID_BLOCK, f"a PIN block under a key for {key.kind} has {digits} digits of hex")
+    _check_pan(pan)
+
+
 def wipe(buffer: bytearray) -> None:
     """Overwrite what was secret."""
     for place in range(len(buffer)):
@@ -86,14 +95,6 @@ def cipher_of(key: Key) -> Cipher[modes.ECB]:
     if len(material) == _DOUBLE_KEY:
         material += material[:8]
     return Cipher(TripleDES(material), modes.ECB())  # noqa: S305
-
-
-def _read_hex(block: str, kind: KeyKind) -> bytes:
-    if len(block) != 2 * _BLOCK_BYTES[kind] or not set(block) <= set("0123456789ABCDEF"):
-        raise PinRefused(
-            INVALID_BLOCK, f"a PIN block under a key for {kind} has {2 * _BLOCK_BYTES[kind]} digits of hex"
-        )
-    return bytes.fromhex(block)
 
 
 def _check_pan(pan: str) -> None:

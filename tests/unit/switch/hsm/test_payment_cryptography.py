@@ -197,9 +197,24 @@ def test_a_key_that_the_module_does_not_have_refuses_the_pin(hsm: PaymentCryptog
         hsm.translate_pin(BLOCK, PAN, from_key=key, to_key="issuer-pin"),
         hsm.translate_pin(BLOCK, PAN, from_key="issuer-pin", to_key=key),
         hsm.verify_pin(BLOCK, PAN, key=key, reference="18523"),
-        hsm.verify_pin(BLOCK, PAN, key="issuer-pin", reference="none"),
+        hsm.verify_pin(BLOCK * 2, PAN, key="issuer-pin", reference="none"),
         hsm.make_pin_reference(BLOCK, PAN, key=key),
     ):
         with pytest.raises(PinRefused) as refused:
             asyncio.run(asked)
         assert refused.value.action_code == "128"
+
+
+@pytest.mark.parametrize(
+    ("block", "pan"), [("", PAN), (BLOCK[:-1], PAN), (BLOCK * 2, PAN), (BLOCK.lower(), PAN), (BLOCK, "1")]
+)
+def test_what_cannot_be_a_block_is_not_sent(hsm: PaymentCryptographyHsm, block: str, pan: str) -> None:
+    """The client would take it for a fault of ours, and the request would be tried again."""
+    for asked in (
+        hsm.translate_pin(block, pan, from_key="acquirer-pin", to_key="issuer-pin"),
+        hsm.verify_pin(block, pan, key="acquirer-pin", reference="18523"),
+        hsm.make_pin_reference(block, pan, key="acquirer-pin"),
+    ):
+        with pytest.raises(PinRefused) as refused:
+            asyncio.run(asked)
+        assert refused.value.action_code == "126"
