@@ -41,7 +41,7 @@ DUPLICATE: Final = "913"
 NOT_SUPPORTED: Final = "902"
 
 PURGE_SECONDS: Final = 60.0
-DELIVERED_KEPT_SECONDS: Final = 7 * 86_400.0
+KEPT_SECONDS: Final = 7 * 86_400.0
 WAITING_TO_BE_STORED_MAX: Final = 10_000
 STOP_MARGIN_SECONDS: Final = 2.0
 
@@ -311,4 +311,4 @@ class NetworkService:
         while True:
             await asyncio.sleep(PURGE_SECONDS)
             with suppress(Retryable, Permanent):
-                await self._store.purge_delivered(DELIVERED_KEPT_SECONDS)
+                await self._store.purge(KEPT_SECONDS)

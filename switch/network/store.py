@@ -144,9 +144,11 @@ class NetworkStore:
         (row,) = await self._fetch("count_pending", self._network_id, bank_id)
         return int(row["pending"])
 
-    async def purge_delivered(self, older_than_seconds: float) -> None:
-        """Remove some of what was delivered long ago: at most PURGE_COUNT_MAX."""
-        await self._fetch("purge_delivered", timedelta(seconds=older_than_seconds), PURGE_COUNT_MAX)
+    async def purge(self, older_than_seconds: float) -> None:
+        """Remove some of what was delivered, and of what cards have used, long ago: at most PURGE_COUNT_MAX of each."""
+        age = timedelta(seconds=older_than_seconds)
+        await self._fetch("purge_delivered", self._network_id, age, PURGE_COUNT_MAX)
+        await self._fetch("purge_usage", self._network_id, age, PURGE_COUNT_MAX)
 
     @asynccontextmanager
     async def delivery(self, bank_id: str) -> AsyncIterator["Delivery | None"]:

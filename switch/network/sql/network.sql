@@ -56,8 +56,15 @@ SELECT count(*) AS pending FROM network.advices WHERE network_id = $1 AND bank_i
 DELETE FROM network.advices
 WHERE advice_id IN (
     SELECT advice_id FROM network.advices
-    WHERE status = 'delivered' AND finished_at < clock_timestamp() - $1::interval
-    LIMIT $2)
+    WHERE network_id = $1 AND status = 'delivered' AND finished_at < clock_timestamp() - $2::interval
+    LIMIT $3)
+
+-- name: purge_usage
+DELETE FROM network.stand_in_usage
+WHERE (network_id, pan_lookup, day) IN (
+    SELECT network_id, pan_lookup, day FROM network.stand_in_usage
+    WHERE network_id = $1 AND day < (clock_timestamp() - $2::interval)::date
+    LIMIT $3)
 
 -- name: take_back_attempts
 -- They were not sent after all.

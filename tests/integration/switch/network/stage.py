@@ -12,6 +12,7 @@ from tests.integration.switch.network.fake_bank import FakeBank
 
 from switch.ecosystem import Bank, Network
 from switch.iso8583.message import Message
+from switch.iso8583.wire import Wire
 from switch.issuing.lookup import HmacPanLookup
 from switch.links.group import LinkGroup
 from switch.links.server import MessageServer
@@ -153,12 +154,14 @@ async def staged(
     cards: bool = True,
     hsm: Any = None,
     links: Callable[[LinkGroup], Any] = lambda group: group,
+    terminal_wire: Wire = WIRE,
+    bank_wire: Wire = WIRE,
 ) -> AsyncIterator[Stage]:
     """Everything started and connected, but for the banks that are `down`. `fakes` given run already."""
     network = network or make_network()
     banks = banks or make_banks()
     own_fakes = fakes is None
-    fakes = fakes or {bank.id: FakeBank() for bank in banks}
+    fakes = fakes or {bank.id: FakeBank(bank_wire) for bank in banks}
     if cards:
         await add_cards(dsn)
     for bank_id, fake in fakes.items() if own_fakes else ():
@@ -172,7 +175,7 @@ async def staged(
             bank.id,
             "127.0.0.1",
             fakes[bank.id].port,
-            WIRE,
+            bank_wire,
             links=2,
             echo_seconds=5.0,
             read_seconds=30.0,
@@ -187,7 +190,7 @@ async def staged(
     store = NetworkStore(pool, network.id)
     service = NetworkService(network, banks, store=store, connect=connect, pan_lookup=LOOKUP, cipher=CIPHER, hsm=hsm)
     server = MessageServer(
-        WIRE,
+        terminal_wire,
         service.receive,
         peer_kind="cardholder",
         connections_max=100,

@@ -320,3 +320,20 @@ def test_what_a_bank_says_ends_the_matter_or_does_not(
             assert await stage.stored(1, statuses[0])
 
     run(test())
+
+
+def test_what_was_delivered_long_ago_is_removed(postgres_dsn: str) -> None:
+    """And what is not delivered stays, however old."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn) as stage:
+            stage.northgate.react = lambda m: make_answer(m, "400" if m[11] == "000901" else "904")
+            for number in (901, 902):
+                await stage.ask(reversal(purchase(number), number))
+            assert await stage.stored(1, "refused")
+            await stage.service._store.purge(3600)
+            assert len(await stage.advices()) == 2
+            await stage.service._store.purge(0)
+            assert [row["status"] for row in await stage.advices()] == ["refused"]
+
+    run(test())

@@ -1,9 +1,24 @@
 """Authorizations through a network: asked of the bank, or answered without it."""
 
 import pytest
-from tests.integration.switch.links.peers import eventually, run
-from tests.integration.switch.network.fake_bank import decline
-from tests.integration.switch.network.stage import CARD, HARBOUR_CARD, UNKNOWN_CARD, make_network, purchase, staged
+from tests.integration.switch.links.peers import connected, eventually, linked, run
+from tests.integration.switch.network.fake_bank import approve, decline, silent_on
+from tests.integration.switch.network.stage import (
+    CARD,
+    HARBOUR_CARD,
+    UNKNOWN_CARD,
+    make_network,
+    purchase,
+    reversal,
+    staged,
+)
+
+from switch.iso8583.dialect import load_dialect
+from switch.iso8583.framing import FramingKind
+from switch.iso8583.mac import Mac, MacKind
+from switch.iso8583.message import Message
+from switch.iso8583.wire import Wire
+from switch.links.group import LinkGroup
 
 
 def test_an_approval_of_the_bank_reaches_the_cardholder(postgres_dsn: str) -> None:
@@ -73,6 +88,87 @@ def test_what_the_network_checks_itself_does_not_reach_the_bank(
             assert (await stage.ask(purchase(**changes)))[39] == code
             assert not stage.northgate.received
             assert not stage.banks["harbour"].received
+
+    run(test())
+
+
+def test_what_the_network_does_not_do_is_said_so(postgres_dsn: str) -> None:
+    """A financial request (1200) is answered 1210 with 902; the connection lives on."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn) as stage:
+            answer = await stage.ask(purchase(1, mti="1200"))
+            assert (answer.mti, answer[11], answer[39]) == ("1210", "000001", "902")
+            assert (await stage.ask(purchase(2)))[39] == "000"
+
+    run(test())
+
+
+def test_dialects_meet_in_the_network(postgres_dsn: str) -> None:
+    """A terminal of 1987 and a bank of 1993 in binary with a MAC: 00 for 000, 51 for 116, 91 for 911."""
+    terminal_wire = Wire(load_dialect("iso8583-1987-ascii"), FramingKind.ASCII_4)
+    bank_wire = Wire(load_dialect("iso8583-1993-binary"), FramingKind.BINARY_2, mac=Mac(MacKind.CMAC, bytes(range(16))))
+
+    async def test() -> None:
+        async with (
+            staged(postgres_dsn, terminal_wire=terminal_wire, bank_wire=bank_wire) as stage,
+            linked(stage.server.port, wire=terminal_wire, sign_on=False) as terminal,
+        ):
+            assert (await terminal.request(purchase(1), 2.0))[39] == "000"
+            stage.northgate.react = decline("116")
+            assert (await terminal.request(purchase(2), 2.0))[39] == "116"
+            stage.northgate.react = silent_on("110")
+            paid = purchase(3)
+            # 91 on the wire, which is read back as the first of its meanings
+            assert (await terminal.request(paid, 2.0))[39] == "907"
+            assert stage.service.counters.answers["911"] == 1
+            stage.northgate.react = approve
+            undone = await terminal.request(reversal(purchase(1)), 2.0)
+            assert (undone.mti, undone[39]) == ("1430", "400")
+            assert await stage.delivered(2)
+            named = [message[56] for message in stage.northgate.of("1420")]
+            assert named == ["110000000326112101020306400001", "110000000126112101020306400001"]
+
+    run(test())
+
+
+def test_the_unforeseen_is_answered_and_undone(postgres_dsn: str) -> None:
+    """An error that nobody thought of, after the request has left: 909 to the cardholder, a reversal to the bank."""
+
+    class Broken:
+        def __init__(self, group: LinkGroup) -> None:
+            self._group = group
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._group, name)
+
+        async def request(self, message: Message, seconds: float) -> Message:
+            answer = await self._group.request(message, seconds)
+            if message.mti == "1100":
+                raise ArithmeticError
+            return answer
+
+    async def test() -> None:
+        async with staged(postgres_dsn, links=Broken) as stage:
+            assert (await stage.ask(purchase(1)))[39] == "909"
+            assert await stage.delivered(1)
+            assert stage.northgate.kinds() == {"1100": 1, "1420": 1}
+
+    run(test())
+
+
+def test_an_answer_for_a_terminal_that_has_gone_is_counted(postgres_dsn: str) -> None:
+    """It repeats or reverses when it is back; a repetition finds the answer."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn, network=make_network(response_seconds=5)) as stage:
+            stage.northgate.late_seconds = 0.2
+            async with connected(stage.server.port) as other:
+                await other.send(purchase(1))
+                assert await eventually(lambda: bool(stage.northgate.received))
+            assert await eventually(lambda: stage.service.counters.unanswerable == 1)
+            assert (await stage.ask(purchase(1, mti="1101")))[39] == "000"
+            assert len(stage.northgate.received) == 1
 
     run(test())
 
