@@ -45,6 +45,7 @@ module "switch" {
   ledger               = { statements = module.ledger.access.statements, environment = module.ledger.access.environment }
   card_vault           = { bank = module.card_vault.access.bank, network = module.card_vault.access.network }
   authorizations_table = { name = module.intake.tables.authorizations.name, arn = module.intake.tables.authorizations.arn }
+  reference_table      = { name = module.reference.name, arn = module.reference.arn }
   tables_key_statement = local.tables_key.statement
   switch_key_arn       = module.security.key_arns.switch
   logs_key_arn         = module.security.key_arns.logs

@@ -76,6 +76,8 @@ variables {
 
   authorizations_table = { name = "postrail-test-authorizations", arn = "arn:aws:dynamodb:eu-west-2:111122223333:table/postrail-test-authorizations" }
 
+  reference_table = { name = "postrail-test-reference", arn = "arn:aws:dynamodb:eu-west-2:111122223333:table/postrail-test-reference" }
+
   tables_key_statement = {
     sid       = "UseTablesKey"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -240,9 +242,9 @@ run "a_party_has_its_own_rights_and_no_more" {
 
   assert {
     condition = { for id, policy in aws_iam_role_policy.party : id => toset([for statement in jsondecode(policy.policy).Statement : statement.Sid]) } == {
-      harbour   = toset(["HandOverAuthorizations", "ReadLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey", "UseTablesKey"])
+      harbour   = toset(["HandOverAuthorizations", "ReadLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "ReadReferenceData", "UseSwitchKey", "UseTablesKey"])
       meridian  = toset(["KeepMessagesKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey"])
-      northgate = toset(["HandOverAuthorizations", "ReadLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey", "UseTablesKey"])
+      northgate = toset(["HandOverAuthorizations", "ReadLookupKey", "ReadLedgerSecret", "ReadOwnKeys", "ReadReferenceData", "UseSwitchKey", "UseTablesKey"])
       solstice  = toset(["KeepMessagesKey", "ReadLedgerSecret", "ReadOwnKeys", "UseSwitchKey"])
     }
     error_message = "Banks write authorizations, networks seal messages."
@@ -449,6 +451,7 @@ run "a_network_of_the_same_apply_can_be_planned" {
       ledger               = var.ledger
       card_vault           = var.card_vault
       authorizations_table = var.authorizations_table
+      reference_table      = var.reference_table
       tables_key_statement = var.tables_key_statement
       switch_key_arn       = var.switch_key_arn
       logs_key_arn         = var.logs_key_arn

@@ -14,12 +14,18 @@ locals {
     }]
   })
 
-  # Only a bank tells the pipeline of its approvals.
+  # Only a bank tells the pipeline of its approvals, and converts money by the pipeline's rates.
   bank_statements = [
     {
       sid       = "HandOverAuthorizations"
       actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"]
       resources = [var.authorizations_table.arn]
+      condition = {}
+    },
+    {
+      sid       = "ReadReferenceData"
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      resources = [var.reference_table.arn]
       condition = {}
     },
     var.tables_key_statement,

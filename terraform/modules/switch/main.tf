@@ -47,7 +47,10 @@ locals {
         POSTRAIL_LOG_LEVEL       = var.platform.log_level
         TMPDIR                   = local.scratch
       },
-      party.kind == "bank" ? { POSTRAIL_AUTHORIZATIONS_TABLE = var.authorizations_table.name } : {},
+      party.kind == "bank" ? {
+        POSTRAIL_AUTHORIZATIONS_TABLE = var.authorizations_table.name
+        POSTRAIL_REFERENCE_TABLE      = var.reference_table.name
+      } : {},
       contains(keys(local.certified), id) ? { POSTRAIL_TLS_SECRET_ARN = aws_secretsmanager_secret.tls[id].arn } : {},
     )
   }

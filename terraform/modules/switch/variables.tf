@@ -116,6 +116,11 @@ variable "authorizations_table" {
   type        = object({ name = string, arn = string })
 }
 
+variable "reference_table" {
+  description = "Where banks find exchange rates."
+  type        = object({ name = string, arn = string })
+}
+
 variable "tables_key_statement" {
   description = "The right to use the tables' key through DynamoDB."
   type = object({
