@@ -177,3 +177,22 @@ def test_transaction_ids_are_uuid_version_7_in_rising_order() -> None:
     assert {each.variant for each in found} == {uuid.RFC_4122}
     assert {each.int >> 80 for each in found} == {1_790_000_000_123}
     assert all(re.fullmatch(r"txn_[0-9a-f]{32}", text) for text in ids)
+
+
+def test_a_row_with_the_issuers_hold_captures_it_and_one_without_asks_for_nothing() -> None:
+    """One code for both roads: what a file brings is owed as what an event brings."""
+    hold_id = "hld_" + "0" * 31 + "1"
+    posted = make_road().prepare(cut(100)[0]).places[0]
+    plain = orjson.loads(ROWS[posted]) | {"message_type": "1100"}
+    rows = [orjson.dumps(plain), orjson.dumps(plain | _another_payment(1) | {"hold_id": hold_id})]
+    rows.append(orjson.dumps(plain | _another_payment(2) | {"message_type": "1120"}))
+    chunk = make_road().prepare(RawChunk(0, [1, 2, 3], rows))
+    assert [(order.hold_id, order.final_capture, order.owed) for order in chunk.orders] == [
+        (None, False, False),
+        (hold_id, True, True),
+        (None, False, True),
+    ]
+
+
+def _another_payment(number: int) -> dict[str, str]:
+    return {"payment_id": f"pay_{number:032x}", "stan": f"9{number:05}"}
