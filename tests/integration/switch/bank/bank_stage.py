@@ -99,8 +99,7 @@ class Terminal:
         return await asyncio.wait_for(self.begin(message), 10)
 
 
-@asynccontextmanager
-async def open_bank(
+def build_bank(
     dsn: str,
     *,
     bank: Bank | None = None,
@@ -110,10 +109,10 @@ async def open_bank(
     hsm: Hsm | None = None,
     table: ApprovalsTable | None = None,
     clock: Any = None,
-) -> AsyncIterator[Terminal]:
-    """A bank that has started, and is stopped in the end."""
+) -> BankService:
+    """A bank that has not started."""
     policy = policy or BankPolicy()
-    service = BankService(
+    return BankService(
         bank or northgate(),
         BankDatabase(dsn, connections=policy.batches_at_once + 3),
         lookup=LOOKUP,
@@ -125,6 +124,12 @@ async def open_bank(
         clock=clock or SystemClock(),
         policy=policy,
     )
+
+
+@asynccontextmanager
+async def open_bank(dsn: str, **settings: Any) -> AsyncIterator[Terminal]:
+    """A bank that has started, and is stopped in the end; `settings` are those of `build_bank`."""
+    service = build_bank(dsn, **settings)
     await service.start()
     try:
         yield Terminal(service)
