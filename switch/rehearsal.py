@@ -20,7 +20,8 @@ import asyncpg
 from postrail.adapters.postgres.connection import Database
 from postrail.domain.errors import Retryable
 from postrail.domain.iso4217 import currency_by_code
-from postrail.settings import SwitchSettings
+from postrail.sampling.rates import load_rates
+from postrail.settings import Settings, SwitchSettings
 from switch.bootstrap import build_bank, build_network, build_terminal_line, read_ecosystem
 from switch.cardholder.books import AccountView, Books
 from switch.cardholder.card import HeldCard
@@ -29,8 +30,10 @@ from switch.cardholder.scenarios import Scenario, ScenarioCard
 from switch.cardholder.terminal import Place, Terminal
 from switch.cardholder.till import Patience, Till
 from switch.ecosystem import Bank, Ecosystem
+from switch.iso8583.mac import MacKind
 from switch.issuing.card_sample import SampleCard, make_sample_cards
 from switch.issuing.functions import build_pan_lookup
+from switch.rehearsal_pipeline import Pipeline
 
 ANSWER_MARGIN_SECONDS: Final = 3.0
 UP_SECONDS_MAX: Final = 10.0
@@ -47,16 +50,16 @@ class Rehearsal:
         cards: Mapping[str, SampleCard],
         books: Books,
         lines: Mapping[str, FaultyLine],
+        pipeline: Pipeline,
         begun: tuple[Mapping[str, int], Mapping[str, int]],
     ) -> None:
         """`begun` is what banks had recorded, and networks delivered, before."""
         self.till = till
-        self.cards: Mapping[str, HeldCard] = {
-            alias: HeldCard(card.pan, card.expiry[2:4] + card.expiry[5:7]) for alias, card in cards.items()
-        }
+        self.cards: Mapping[str, HeldCard] = {alias: _held(card) for alias, card in cards.items()}
         self._account_ids = {alias: card.account_id for alias, card in cards.items()}
         self._books = books
         self._lines = lines
+        self._pipeline = pipeline
         self._records_before, self._delivered_before = begun
 
     async def accounts(self) -> Mapping[str, AccountView]:
@@ -71,6 +74,10 @@ class Rehearsal:
     async def delivered(self) -> Mapping[str, int]:
         """What networks have delivered to banks since the scenario began, by message type."""
         return _since(self._delivered_before, await self._books.delivered())
+
+    async def post_approved(self) -> int:
+        """Let the pipeline post what banks approved; how many payments."""
+        return await asyncio.to_thread(self._pipeline.post_approved)
 
     async def change_line(self, bank_id: str, state: LineState) -> None:
         """Let the line to a bank fail, or be whole again."""
@@ -111,7 +118,13 @@ async def rehearsing(scenario: Scenario, settings: SwitchSettings) -> AsyncItera
         stack.push_async_callback(connection.close)
         books = Books(connection)
         begun = (await books.records(), await books.delivered())
-        yield Rehearsal(till, cards, books, lines, begun)
+        yield Rehearsal(till, cards, books, lines, _pipeline(settings, cards), begun)
+
+
+def _pipeline(settings: SwitchSettings, cards: Mapping[str, SampleCard]) -> Pipeline:
+    config = Settings(config_dir=settings.config_dir).resolved_config_dir()
+    rates = load_rates(config / "reference" / "rates.yaml")
+    return Pipeline(settings.ledger_dsn, config, {card.card_token: card.details for card in cards.values()}, rates)
 
 
 async def _start_bank(bank: Bank, settings: SwitchSettings, stack: AsyncExitStack) -> FaultyLine:
@@ -165,7 +178,7 @@ def _set_up_bank(bank: Bank, scenario: Scenario) -> Bank:
     given = scenario.switch
     changes: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "dialect": given.bank_dialect or bank.listen.dialect}
     if given.mac is not None:
-        changes |= {"mac": given.mac, "mac_key": bank.listen.mac_key or f"{bank.id}-mac"}
+        changes |= {"mac": MacKind(given.mac), "mac_key": bank.listen.mac_key or f"{bank.id}-mac"}
     ranges = tuple(each if given.stand_in else each.model_copy(update={"stand_in": None}) for each in bank.ranges)
     listen = bank.listen.model_copy(update=changes)
     return bank.model_copy(update={"listen": listen, "ranges": ranges, "networks": (given.network,)})
@@ -199,6 +212,10 @@ def _open_cards(scenario: Scenario, ecosystem: Ecosystem, settings: SwitchSettin
             )[0]
             for alias, card in scenario.cards.items()
         }
+
+
+def _held(card: SampleCard) -> HeldCard:
+    return HeldCard(card.pan, card.expiry[2:4] + card.expiry[5:7])
 
 
 def _minor(card: ScenarioCard, bank: Bank) -> int:

@@ -18,6 +18,7 @@ from switch.cardholder.scenarios import (
     Delivered,
     Ledger,
     Line,
+    Post,
     Records,
     Scenario,
     Send,
@@ -51,6 +52,10 @@ class Stage(Protocol):
 
     async def delivered(self) -> Mapping[str, int]:
         """What networks have delivered to banks, by message type."""
+        ...
+
+    async def post_approved(self) -> int:
+        """Let the pipeline post what banks approved; how many payments."""
         ...
 
     async def change_line(self, bank_id: str, state: LineState) -> None:
@@ -101,12 +106,14 @@ class Player:
                 break
         return reports
 
-    async def _take(self, number: int, step: Send | Line | Ledger | Records | Delivered) -> StepReport:
+    async def _take(self, number: int, step: Send | Line | Ledger | Records | Delivered | Post) -> StepReport:
         if isinstance(step, Send):
             return await self._send(number, step)
         if isinstance(step, Line):
             await self._stage.change_line(step.bank, step.line)
             return StepReport(number, f"the line to {step.bank} is {step.line}")
+        if isinstance(step, Post):
+            return StepReport(number, f"the pipeline posted {await self._stage.post_approved()}")
         if isinstance(step, Ledger):
             return await self._expect(number, "the ledger", lambda: self._check_ledger(step))
         if isinstance(step, Records):

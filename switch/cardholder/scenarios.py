@@ -12,6 +12,9 @@
         expect: { mti: "1110", 39: "000", 38: present }
       - line: silent
       - ledger: { card: { held: "12.50", available: "87.50" } }
+      - line: whole
+      - post: approved
+      - ledger: { card: { balance: "87.50", held: "0.00" } }
 
 Amounts in a ledger are major units of the account's currency. What is expected of the ledger must come true within a
 few seconds, what is expected of an answer at once.
@@ -136,13 +139,19 @@ class Records(_Part):
     records: BankRecords
 
 
+class Post(_Part):
+    """The pipeline takes what banks approved, and posts it."""
+
+    post: Literal["approved"]
+
+
 class Delivered(_Part):
     """How many messages of each type the network must come to have delivered to banks."""
 
     delivered: Annotated[dict[Annotated[str, Field(pattern="^1[0-9]{3}$")], int], Field(min_length=1)]
 
 
-_KINDS: Final = ("send", "line", "ledger", "records", "delivered")
+_KINDS: Final = ("send", "line", "ledger", "records", "delivered", "post")
 
 
 def _kind_of(step: object) -> str | None:
@@ -157,7 +166,8 @@ Step = Annotated[
     | Annotated[Line, Tag("line")]
     | Annotated[Ledger, Tag("ledger")]
     | Annotated[Records, Tag("records")]
-    | Annotated[Delivered, Tag("delivered")],
+    | Annotated[Delivered, Tag("delivered")]
+    | Annotated[Post, Tag("post")],
     Discriminator(
         _kind_of,
         custom_error_type="unknown_step",

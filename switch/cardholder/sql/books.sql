@@ -16,3 +16,7 @@ SELECT message_type, count(*) AS count
   FROM network.advices
  WHERE status = 'delivered'
  GROUP BY message_type;
+
+-- name: take_relayed
+WITH taken AS (DELETE FROM bank.approvals_to_relay RETURNING relay_id, item)
+SELECT item::text FROM taken ORDER BY relay_id;
