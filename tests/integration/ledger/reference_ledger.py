@@ -48,6 +48,7 @@ class Order:
     currency: str = "GBP"
     hold: str | None = None
     final: bool = False
+    owed: bool = False
 
 
 @dataclass
@@ -77,6 +78,11 @@ class ReferenceLedger:
     def _within_limit(self, name: str) -> bool:
         account = self.accounts[name]
         return account.floor is None or account.total - self.held(name) >= account.floor
+
+    def overdrawn(self, name: str) -> int:
+        """How far what is owed took an account below its limit."""
+        floor = self.accounts[name].floor
+        return 0 if floor is None else max(0, floor - self.standing(name)[3])
 
     # --- posting ---
 
@@ -112,7 +118,9 @@ class ReferenceLedger:
         for name, amount in moved.items():
             account = self.accounts[name]
             after = account.total + amount
-            if after not in BIGINT or (account.floor is not None and after - self.held(name) < account.floor):
+            available = after - self.held(name)
+            too_low = account.floor is not None and available < account.floor and amount < 0
+            if after not in BIGINT or too_low:
                 return False
         return True
 
@@ -134,8 +142,10 @@ class ReferenceLedger:
             hold, captured = self.holds[order.hold], self._captures(order)
             held[hold.account] -= hold.remaining if order.final else min(hold.remaining, captured)
         for name, total in after.items():
-            floor = self.accounts[name].floor
-            if floor is not None and total - held[name] < floor:
+            floor, available = self.accounts[name].floor, total - held[name]
+            if floor is None or available >= floor or (order.owed and floor - available in BIGINT):
+                continue
+            if available < self.standing(name)[3]:
                 return ReasonCode.INSUFFICIENT_FUNDS
         return self._take(order)
 
@@ -145,7 +155,10 @@ class ReferenceLedger:
         self.posted[order.key] = order
         if order.hold is not None:
             hold, captured = self.holds[order.hold], self._captures(order)
+            if hold.status == "expired":
+                return
             ends = order.final or captured >= hold.remaining
+            hold.amount += max(0, captured - (hold.amount + hold.tolerance - hold.captured))
             hold.captured += captured
             if ends:
                 hold.status = "captured"
@@ -177,13 +190,17 @@ class ReferenceLedger:
         hold = self.holds.get(order.hold or "")
         if hold is None or self._captures(order) <= 0:
             return ReasonCode.HOLD_NOT_FOUND
+        if order.owed and hold.status in {"expired", "released"}:
+            return None if hold.status == "expired" else ReasonCode.HOLD_RELEASED
         if hold.status != "active":
             return ReasonCode.HOLD_NOT_ACTIVE
+        if order.owed:
+            return None if hold.captured + self._captures(order) in BIGINT else ReasonCode.AMOUNT_OVERFLOW
         if self._captures(order) > hold.amount + hold.tolerance - hold.captured:
             return ReasonCode.CAPTURE_EXCEEDS_HOLD
         return None
 
-    def reverse(self, requests: Sequence[tuple[str, str]]) -> list[ReasonCode | None]:
+    def reverse(self, requests: Sequence[tuple[str, str]], *, owed: bool = False) -> list[ReasonCode | None]:
         """Take back (original, new id), one after the other. No two name the same original."""
         by_id = {order.transaction: order for order in self.posted.values()}
         results: dict[int, ReasonCode | None] = {}
@@ -194,7 +211,7 @@ class ReferenceLedger:
                 results[place] = ReasonCode.TRANSACTION_NOT_FOUND if order is None else ReasonCode.NOT_REVERSIBLE
                 continue
             mirrored = tuple((name, -amount) for name, amount in order.legs)
-            orders[place] = Order(new, f"reversal:{order.key}", mirrored, order.currency)
+            orders[place] = Order(new, f"reversal:{order.key}", mirrored, order.currency, owed=owed)
         for (place, order), reason in zip(orders.items(), self.post(list(orders.values())), strict=True):
             results[place] = reason
             if reason is None:
@@ -290,8 +307,9 @@ class ReferenceLedger:
         account = self.accounts[name]
         if account.hot and limit is not None:
             return ReasonCode.HOT_ACCOUNT
+        overdrawn = self.overdrawn(name)
         before, account.floor = account.floor, None if limit is None else -limit
-        if self._within_limit(name):
+        if self.overdrawn(name) <= overdrawn:
             return None
         account.floor = before
         return ReasonCode.INSUFFICIENT_FUNDS

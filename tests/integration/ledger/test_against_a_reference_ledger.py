@@ -59,9 +59,15 @@ def legs(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
     return (*some, (last, rest))
 
 
-plans = st.tuples(legs(), key_numbers, st.one_of(st.none(), st.none(), hold_numbers), st.booleans())
+seldom = st.sampled_from([False, False, False, True])
+plans = st.tuples(legs(), key_numbers, st.one_of(st.none(), st.none(), hold_numbers), st.booleans(), seldom)
 captures = st.tuples(
-    hold_numbers, st.sampled_from(["part", "all", "over"]), st.integers(1, 250), st.integers(0, 400), st.booleans()
+    hold_numbers,
+    st.sampled_from(["part", "all", "over"]),
+    st.integers(1, 250),
+    st.integers(0, 400),
+    st.booleans(),
+    st.booleans(),
 )
 
 
@@ -103,25 +109,32 @@ class LedgerAndReference(RuleBasedStateMachine):
         self.accounts.open_accounts(specs, openings=openings, clock=CLOCK, ids=IDS)
 
     @rule(batch=st.lists(plans, min_size=1, max_size=5))
-    def post(self, batch: Sequence[tuple[tuple[tuple[str, int], ...], int, int | None, bool]]) -> None:
+    def post(self, batch: Sequence[tuple[tuple[tuple[str, int], ...], int, int | None, bool, bool]]) -> None:
         self._post(
             [
-                Order(IDS.new_id("txn"), f"k{key}", legs_, hold=None if hold is None else self._hold(hold), final=final)
-                for legs_, key, hold, final in batch
+                Order(
+                    IDS.new_id("txn"),
+                    f"k{key}",
+                    legs_,
+                    hold=None if hold is None else self._hold(hold),
+                    final=final,
+                    owed=owed,
+                )
+                for legs_, key, hold, final, owed in batch
             ]
         )
 
     @rule(batch=st.lists(captures, min_size=1, max_size=3))
-    def capture(self, batch: Sequence[tuple[int, str, int, int, bool]]) -> None:
+    def capture(self, batch: Sequence[tuple[int, str, int, int, bool, bool]]) -> None:
         """Captures of what is held, or a little more, each with a payment of the same account behind it."""
         orders = []
-        for number, how, amount, spent, final in batch:
+        for number, how, amount, spent, final, owed in batch:
             hold_id = self._hold(number)
             hold = self.reference.holds.get(hold_id)
             payer, remaining = (hold.account, hold.remaining) if hold else ("ada", 0)
             taken = {"part": 1 + amount % max(remaining, 1), "all": max(remaining, 1), "over": remaining + amount}[how]
             legs_ = ((payer, -taken), ("settlement", taken))
-            orders.append(Order(new := IDS.new_id("txn"), new, legs_, hold=hold_id, final=final))
+            orders.append(Order(new := IDS.new_id("txn"), new, legs_, hold=hold_id, final=final, owed=owed))
             if spent:
                 legs_ = ((payer, -spent), ("settlement", spent))
                 orders.append(Order(new := IDS.new_id("txn"), new, legs_))
@@ -190,16 +203,18 @@ class LedgerAndReference(RuleBasedStateMachine):
     def expire(self, hour: int, limit: int) -> None:
         assert self.holds.expire(self._at(hour), limit=limit) == self.reference.expire(hour, limit)
 
-    @rule(chosen=st.lists(st.integers(0, 30), min_size=1, max_size=4, unique=True))
-    def reverse(self, chosen: Sequence[int]) -> None:
+    @rule(chosen=st.lists(st.integers(0, 30), min_size=1, max_size=4, unique=True), owed=seldom)
+    def reverse(self, chosen: Sequence[int], owed: bool) -> None:
         originals = dict.fromkeys(
             self.transactions[number % len(self.transactions)] if self.transactions and number else IDS.new_id("txn")
             for number in chosen
         )
-        results = self.reversals.reverse(list(originals), reason="by mistake", occurred_at=self.epoch, ids=IDS)
+        results = self.reversals.reverse(
+            list(originals), reason="by mistake", occurred_at=self.epoch, ids=IDS, owed=owed
+        )
         new_ids = [result.transaction_id or "none" for result in results]
         before = dict(self.reference.reversals)
-        expected = self.reference.reverse(list(zip(originals, new_ids, strict=True)))
+        expected = self.reference.reverse(list(zip(originals, new_ids, strict=True)), owed=owed)
         assert [result.reason for result in results] == expected
         for result in results:
             if result.reason is None:
@@ -233,6 +248,14 @@ class LedgerAndReference(RuleBasedStateMachine):
             ids[row.account_id]: (row.total_minor, row.held_minor, row.locked_minor, row.available_minor)
             for row in self.accounts.read_balances(list(ids))
         } == {name: self.reference.standing(name) for name in self.reference.accounts}
+        overdrawn = self.database.fetch(
+            "SELECT a.account_id, b.overdrawn_minor FROM ledger.accounts AS a JOIN ledger.balances AS b"
+            " ON b.account_no = a.account_no AND b.shard = 0 WHERE a.account_id = ANY ($1)",
+            list(ids),
+        )
+        assert {ids[row["account_id"]]: row["overdrawn_minor"] for row in overdrawn} == {
+            name: self.reference.overdrawn(name) for name, account in self.reference.accounts.items() if not account.hot
+        }
 
     def teardown(self) -> None:
         if not hasattr(self, "reference"):
@@ -278,7 +301,7 @@ class LedgerAndReference(RuleBasedStateMachine):
             occurred_at_us=int(self.epoch.timestamp()) * 1_000_000,
             description="Cafe Central",
         )
-        return PostingOrder(posting, hold_id=order.hold, final_capture=order.final)
+        return PostingOrder(posting, hold_id=order.hold, final_capture=order.final, owed=order.owed)
 
     @staticmethod
     def _agree(results: Sequence[HoldResult], expected: Sequence[tuple[HoldOutcome, ReasonCode | None]]) -> None:

@@ -56,6 +56,9 @@ BEGIN
     ELSIF v_hold.status <> 'active' THEN
         reason := 'HOLD_NOT_ACTIVE';
         detail := v_name || ' is ' || v_hold.status;
+    ELSIF p_owed AND v_hold.captured_minor + v_capture > 9223372036854775807 THEN
+        reason := 'AMOUNT_OVERFLOW';
+        detail := 'more would be captured of ' || v_name || ' than the ledger can keep';
     ELSIF v_capture > v_allowed AND NOT p_owed THEN
         reason := 'CAPTURE_EXCEEDS_HOLD';
         detail := v_name || ' allows ' || v_allowed || ', the posting captures ' || v_capture;
