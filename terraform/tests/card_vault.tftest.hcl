@@ -3,7 +3,7 @@ mock_provider "aws" {
 }
 
 variables {
-  platform            = { name_prefix = "postrail-test", region = "eu-west-2" }
+  platform            = { name_prefix = "postrail-test", region = "eu-west-2", emulator = false }
   cards_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/cards"
   deletion_protection = true
 }

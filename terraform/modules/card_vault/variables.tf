@@ -3,6 +3,7 @@ variable "platform" {
   type = object({
     name_prefix = string
     region      = string
+    emulator    = bool
   })
 }
 
