@@ -7,7 +7,7 @@ What refuses, in this order; the first that applies is the answer (ISO 8583:1993
     125  ordered or in production: not in the customer's hands yet
     101  expired, or the message gives another month
     114, 104  the account is closed, or frozen (a refund still arrives at a frozen one)
-    106, 126, 117, 112  PIN: tries exceeded, unusable block, wrong, missing for cash
+    106, 126, 128, 117, 112  PIN: tries exceeded, unusable block, unusable key, wrong, missing for cash
     115, 119  the bank does not offer the service, or not with this card
     110  the amount cannot be brought into the account's currency
     121, 123  limits of the card: amount of one payment, of the day; number in the day, in the hour
@@ -35,6 +35,7 @@ class PinVerdict(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     UNUSABLE = "unusable"
+    KEY_UNUSABLE = "key_unusable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ def _judge_pin(request: Request, card: CardState, pin: PinVerdict, tries_max: in
     match pin:
         case PinVerdict.UNUSABLE:
             return Action.INVALID_PIN_BLOCK
+        case PinVerdict.KEY_UNUSABLE:
+            return Action.PIN_KEY_ERROR
         case PinVerdict.WRONG:
             return Action.INCORRECT_PIN
         case PinVerdict.ABSENT if request.service is Service.CASH:

@@ -9,10 +9,10 @@ from switch.bank.decide import PinVerdict
 from switch.bank.store import BankDatabase
 from switch.bank.work import Asked
 from switch.ecosystem import Bank
-from switch.hsm.ports import Hsm, PinRefused
+from switch.hsm.ports import KEY_UNUSABLE, Hsm, PinRefused
 
 _SQL: Final = statements("authorizations.sql", "switch.bank")["find_pin_reference"]
-_WRONG: Final = "117"
+_VERDICTS: Final = {"117": PinVerdict.WRONG, KEY_UNUSABLE: PinVerdict.KEY_UNUSABLE}
 
 
 class PinChecker:
@@ -42,5 +42,5 @@ class PinChecker:
                     message[52], message[2], key=key, reference=rows[0]["pin_reference"]
                 )
             except PinRefused as refused:
-                return PinVerdict.WRONG if refused.action_code == _WRONG else PinVerdict.UNUSABLE
+                return _VERDICTS.get(refused.action_code, PinVerdict.UNUSABLE)
         return PinVerdict.RIGHT if is_right else PinVerdict.WRONG

@@ -9,7 +9,7 @@ from postrail.domain.errors import Retryable
 from switch.hsm.ports import PinRefused
 from switch.issuing.card_sample import SampleCard
 
-RIGHT, WRONG, BROKEN, AWAY = "A" * 16, "B" * 16, "C" * 16, "D" * 16
+RIGHT, WRONG, BROKEN, AWAY, LOCKED = "A" * 16, "B" * 16, "C" * 16, "D" * 16, "E" * 16
 """PIN blocks that the HSM of these tests knows."""
 
 
@@ -19,6 +19,8 @@ class TableHsm:
     async def verify_pin(self, block: str, pan: str, *, key: str, reference: str) -> bool:
         if block == BROKEN:
             raise PinRefused("126", "no PIN block")
+        if block == LOCKED:
+            raise PinRefused("128", "the key may not be used")
         if block == AWAY:
             raise Retryable("the HSM is away")
         return (block, reference, key) == (RIGHT, "the-reference", "northgate-pin")
@@ -54,8 +56,9 @@ def ask(dsn: str, card: SampleCard, *blocks: str | None) -> list[str]:
 
 
 def test_a_right_pin_is_accepted_and_a_wrong_one_is_not(postgres_dsn: str, card: SampleCard) -> None:
-    """117 for a wrong PIN, 126 for a block that is none, 112 for cash without one, 909 when nobody can tell."""
-    assert ask(postgres_dsn, card, RIGHT, WRONG, BROKEN, None, AWAY) == ["000", "117", "126", "112", "909"]
+    """117 for a wrong PIN, 126 for no block, 128 for no key, 112 for cash without one, 909 when nobody can tell."""
+    blocks = (RIGHT, WRONG, BROKEN, LOCKED, None, AWAY)
+    assert ask(postgres_dsn, card, *blocks) == ["000", "117", "126", "128", "112", "909"]
 
 
 def test_three_wrong_pins_in_a_row_are_the_last(postgres_dsn: str, card: SampleCard, books: Books) -> None:
