@@ -149,8 +149,7 @@ class Authorizations:
         return None
 
     async def _ask(self, request: Message, inquiry: Inquiry, issuer: Issuer, numbers: NumberRange) -> Decision:
-        entry = inquiry.entry
-        entry.sent = True
+        inquiry.entry.sent = True
         try:
             answer = await self._request(request, issuer)
         except AnswerTimedOut:
@@ -159,12 +158,12 @@ class Authorizations:
         except AnswerInvalid:
             return await self._distrust(request, inquiry, issuer.bank)
         except PeerAway:
-            entry.sent = False
+            inquiry.entry.sent = False
             return await self._answer_for(request, inquiry, issuer, numbers)
         except (TooManyInFlight, DuplicateInFlight, MessageInvalid) as error:
-            entry.sent = False
+            inquiry.entry.sent = False
             return Decision(self._why_not_sent(error, issuer.bank))
-        self._counters.forwarded += 1
+        self._counters.answered += 1
         issuer.answered()
         if not _is_believable(request, answer):
             return await self._distrust(request, inquiry, issuer.bank)

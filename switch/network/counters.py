@@ -12,9 +12,9 @@ class NetworkCounters:
     answers           answers to them, by action code (DE 39)
     repeats           messages answered with what was answered before
     conflicts         messages refused because another was known under their key (913)
-    forwarded         authorizations sent to banks
-    timed_out         of those, unanswered in time; each has a stored reversal
-    invalid_answers   of those, answered with what cannot be believed; each has a stored reversal
+    answered          authorizations that banks have answered in time
+    timed_out         authorizations that they have not; each has a stored reversal
+    invalid_answers   authorizations answered with what cannot be believed; each has a stored reversal
     late_approvals    approvals that came after their time; the stored reversal neutralises them
     late_declines     other answers that came after their time
     stand_in_approved approvals in a bank's stead
@@ -33,7 +33,7 @@ class NetworkCounters:
     answers: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     conflicts: int = 0
-    forwarded: int = 0
+    answered: int = 0
     timed_out: int = 0
     invalid_answers: int = 0
     late_approvals: int = 0

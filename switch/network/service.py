@@ -44,6 +44,8 @@ PURGE_SECONDS: Final = 60.0
 KEPT_SECONDS: Final = 7 * 86_400.0
 WAITING_TO_BE_STORED_MAX: Final = 10_000
 STOP_MARGIN_SECONDS: Final = 2.0
+FIRST_SIGN_ON_SECONDS: Final = 2.0
+"""Who is let in before banks are there is refused for nothing."""
 
 _AUTHORIZATION: Final = "110"
 _ADVICES: Final = frozenset({"112", "122", "142"})
@@ -60,7 +62,7 @@ class CardholderConnection(Protocol):
 class NetworkService:
     """One network. `receive` and `manage` are for a `MessageServer`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that the network works with is given to it
         self,
         network: Network,
         banks: Sequence[Bank],
@@ -71,8 +73,12 @@ class NetworkService:
         cipher: PayloadCipher,
         hsm: Hsm | None = None,
         clock: Clock | None = None,
+        first_sign_on_seconds: float = FIRST_SIGN_ON_SECONDS,
     ) -> None:
-        """`banks` are those that the network reaches; `connect` builds the links to each."""
+        """`banks` are those that the network reaches; `connect` builds the links to each.
+
+        `start` waits up to `first_sign_on_seconds` for banks to sign on, and goes on without those that do not.
+        """
         now = (clock or SystemClock()).now
         self.network = network
         self.counters = NetworkCounters()
@@ -111,6 +117,8 @@ class NetworkService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._purge: asyncio.Task[None] | None = None
         self._stopping = False
+        self._first_sign_on_seconds = first_sign_on_seconds
+        self._all_up = asyncio.Event()
 
     async def start(self) -> None:
         """Begin: connect to the banks, deliver what an earlier process stored, take requests."""
@@ -119,6 +127,9 @@ class NetworkService:
             await issuer.links.start()
             await issuer.stored.start()
         self._purge = asyncio.create_task(self._purge_now_and_then())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._first_sign_on_seconds):
+                await self._all_up.wait()
 
     async def stop(self) -> None:
         """Refuse what is new, answer what was begun, leave the rest in the store."""
@@ -146,6 +157,7 @@ class NetworkService:
             "waiting_to_be_stored": len(self._writer),
             "store_well": self._writer.well,
             "banks_up": {bank_id: issuer.links.up for bank_id, issuer in self._issuers.items()},
+            "banks": {bank_id: _describe(issuer) for bank_id, issuer in self._issuers.items()},
         }
 
     def manage(self, connection: CardholderConnection, request: Message) -> Message | None:  # noqa: ARG002
@@ -294,6 +306,8 @@ class NetworkService:
     def _take_state(self, bank_id: str, up: bool) -> None:
         if up:
             self._issuers[bank_id].stored.bank_is_back()
+            if all(issuer.links.up for issuer in self._issuers.values()):
+                self._all_up.set()
 
     def _wake_queue(self, bank_id: str) -> None:
         self._issuers[bank_id].stored.wake()
@@ -312,3 +326,14 @@ class NetworkService:
             await asyncio.sleep(PURGE_SECONDS)
             with suppress(Retryable, Permanent):
                 await self._store.purge(KEPT_SECONDS)
+
+
+def _describe(issuer: Issuer) -> Mapping[str, object]:
+    links = issuer.links
+    return {
+        "up": links.up,
+        "signed_off": links.signed_off,
+        "silent": issuer.is_silent,
+        "stored": issuer.stored.pending,
+        "links": links.counters.as_dict(),
+    }

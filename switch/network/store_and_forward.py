@@ -17,11 +17,13 @@ from postrail.adapters.aws.observability import logger
 from postrail.domain.errors import Permanent, Retryable
 from switch.ecosystem import Bank, Network
 from switch.iso8583.message import Message, MessageInvalid, repeat_mti
+from switch.links.counters import Counters
 from switch.links.errors import AnswerInvalid, AnswerTimedOut, LinkError
 from switch.network.counters import NetworkCounters
 from switch.network.payloads import PayloadCipher, open_message
 from switch.network.store import Delivery, FinishedAdvice, NetworkStore, StoredAdvice
 
+COUNT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 2.0
 """How often a bank's queue is looked at without a reason: another process of this network may have put something in."""
 AGAIN_SECONDS: Final = 1.0
@@ -48,6 +50,11 @@ class IssuerLinks(Protocol):
     @property
     def signed_off(self) -> bool:
         """Whether it is the bank that has signed off; otherwise it cannot be reached."""
+        ...
+
+    @property
+    def counters(self) -> Counters:
+        """What its links count."""
         ...
 
     async def start(self) -> None:
@@ -98,7 +105,10 @@ class StoreAndForward:
         self._bank_is_back = False
         self._stopping = False
         self._store_is_away = False
+        self._counted_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self.pending = 0
+        """How many messages waited for the bank when they were last counted, seconds ago."""
 
     async def start(self) -> None:
         """Begin to deliver what is stored."""
@@ -124,17 +134,24 @@ class StoreAndForward:
         while not self._stopping:
             self._wake.clear()
             pause = POLL_SECONDS
-            if self._links.up:
-                try:
+            try:
+                if self._links.up:
                     async with self._store.delivery(self._bank_id) as delivery:
                         if delivery is not None:
                             pause = await self._drain(delivery)
-                    self._store_is_away = False
-                except (Retryable, Permanent) as error:
-                    self._note_store_is_away(error)
+                await self._count_now_and_then()
+                self._store_is_away = False
+            except (Retryable, Permanent) as error:
+                self._note_store_is_away(error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
+
+    async def _count_now_and_then(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._counted_at >= COUNT_SECONDS:
+            self.pending = await self._store.count_pending(self._bank_id)
+            self._counted_at = now
 
     async def _drain(self, delivery: Delivery) -> float:
         """Deliver what is due. Returns the seconds to the next look."""

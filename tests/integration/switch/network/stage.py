@@ -86,12 +86,13 @@ async def add_cards(dsn: str, network_id: str = "meridian", **changes: Any) -> N
     all_services = ["purchase", "cash", "pre_authorisation", "refund", "ecommerce"]
     for number, pan in enumerate((CARD, OTHER_CARD, HARBOUR_CARD)):
         await connection.execute(
-            "INSERT INTO network.cards (card_token, network_id, bank_id, customer_id, pan_lookup, expiry, services,"
-            " status) VALUES ($1, $2, $3, 'c', $4, $5, $6, $7)",
+            "INSERT INTO network.cards (card_token, network_id, bank_id, customer_id, pan_lookup, last_four, expiry,"
+            " services, status) VALUES ($1, $2, $3, 'c', $4, $5, $6, $7, $8)",
             f"999000000000000{number}",
             network_id,
             "harbour" if pan == HARBOUR_CARD else "northgate",
             LOOKUP.lookup(pan),
+            pan[-4:],
             given["expiry"],
             given["services"] or all_services,
             given["status"],
@@ -188,7 +189,16 @@ async def staged(
 
     pool = await open_pool(dsn)
     store = NetworkStore(pool, network.id)
-    service = NetworkService(network, banks, store=store, connect=connect, pan_lookup=LOOKUP, cipher=CIPHER, hsm=hsm)
+    service = NetworkService(
+        network,
+        banks,
+        store=store,
+        connect=connect,
+        pan_lookup=LOOKUP,
+        cipher=CIPHER,
+        hsm=hsm,
+        first_sign_on_seconds=0.1 if down else 2.0,
+    )
     server = MessageServer(
         terminal_wire,
         service.receive,

@@ -9,6 +9,11 @@ from tests.integration.switch.network.stage import CARD, make_network, purchase,
 
 from switch.iso8583.message import Message
 
+RESEND = (
+    "UPDATE network.advices SET status = 'pending', finished_at = NULL, next_attempt_at = now() WHERE advice_id = $1"
+)
+"""As docs/switch.md has it."""
+
 
 def test_a_reversal_of_the_cardholder_is_stored_then_answered_then_delivered(postgres_dsn: str) -> None:
     """1430 with 400 to the cardholder; the 1420 reaches the bank as it was sent, with the network's DE 33."""
@@ -192,6 +197,10 @@ def test_what_the_bank_refuses_for_good_is_kept_for_people(postgres_dsn: str) ->
             assert [(row["status"], row["action_code"]) for row in rows] == [("refused", "904"), ("delivered", "400")]
             assert rows[0]["payload"] is not None
             assert stage.service.counters.refused_advices == 1
+            stage.northgate.react = approve
+            await stage.rows(RESEND, rows[0]["advice_id"])
+            assert await stage.delivered(2)
+            assert stage.northgate.received[-1].mti == "1421"
 
     run(test())
 

@@ -184,7 +184,7 @@ def test_a_thousand_payments_at_once_are_each_answered_as_their_own(postgres_dsn
             assert {answer[11]: answer[39] for answer in answers} == {
                 f"{number:06}": "116" if number % 3 == 0 else "000" for number in range(1, 1001)
             }
-            assert stage.service.counters.forwarded == 1000
+            assert stage.service.counters.answered == 1000
 
     run(test())
 
