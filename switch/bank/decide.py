@@ -71,6 +71,11 @@ _BLOCKED: Final = {
     "stolen": Action.STOLEN_CARD,
     "suspected_fraud": Action.SUSPECTED_FRAUD,
 }
+_PIN_REFUSALS: Final = {
+    PinVerdict.UNUSABLE: Action.INVALID_PIN_BLOCK,
+    PinVerdict.KEY_UNUSABLE: Action.PIN_KEY_ERROR,
+    PinVerdict.WRONG: Action.INCORRECT_PIN,
+}
 _USABLE: Final = frozenset({"ready", "active"})
 
 
@@ -145,16 +150,9 @@ def _judge_pin(request: Request, card: CardState, pin: PinVerdict, tries_max: in
         return Action.INVALID_PIN_BLOCK if request.has_pin else None
     if card.pin_tries >= tries_max and (request.has_pin or request.service is Service.CASH):
         return Action.PIN_TRIES_EXCEEDED
-    match pin:
-        case PinVerdict.UNUSABLE:
-            return Action.INVALID_PIN_BLOCK
-        case PinVerdict.KEY_UNUSABLE:
-            return Action.PIN_KEY_ERROR
-        case PinVerdict.WRONG:
-            return Action.INCORRECT_PIN
-        case PinVerdict.ABSENT if request.service is Service.CASH:
-            return Action.PIN_REQUIRED
-    return None
+    if pin is PinVerdict.ABSENT and request.service is Service.CASH:
+        return Action.PIN_REQUIRED
+    return _PIN_REFUSALS.get(pin)
 
 
 def _judge_service(request: Request, card: CardState) -> Action | None:

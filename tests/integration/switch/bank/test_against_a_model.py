@@ -251,7 +251,7 @@ class BankMachine(RuleBasedStateMachine):
 
 
 def test_random_lives_of_payments_agree_with_the_model(postgres_dsn: str) -> None:
-    """Payments, repetitions, completions, reversals whole and partial, postings, settlements, expiries, in any order."""
+    """Payments, copies, completions, reversals whole and partial, postings, settlements, expiries, in any order."""
     machine = type("Machine", (BankMachine,), {"dsn": postgres_dsn})
     run_state_machine_as_test(
         machine,
