@@ -20,8 +20,9 @@ locals {
 
   notify = [
     {
-      sid       = "NotifyCustomers"
-      actions   = ["sns:Publish"]
+      sid = "NotifyCustomers"
+      # An emulator that checks rights wants the second for batches; IAM has the first for both.
+      actions   = var.platform.emulator ? ["sns:Publish", "sns:PublishBatch"] : ["sns:Publish"]
       resources = [var.notifications_topic_arn]
       condition = {}
     },
