@@ -14,6 +14,7 @@ import asyncpg
 
 from postrail.adapters.postgres.errors import DRIVER_ERRORS, translate
 from postrail.adapters.postgres.queries import statements
+from postrail.domain.errors import Retryable
 from switch.network.directory import NetworkCard
 
 _SQL = statements("network.sql", "switch.network")
@@ -162,8 +163,10 @@ class NetworkStore:
             try:
                 yield Delivery(connection, self._network_id, bank_id)
             finally:
-                if not connection.is_closed():
-                    await _fetch(connection, "end_delivery", name)
+                # A connection that was cut has taken its lock with it, and even to be asked about it is an error then.
+                with suppress(Retryable, *DRIVER_ERRORS):
+                    if not connection.is_closed():
+                        await _fetch(connection, "end_delivery", name)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
