@@ -22,7 +22,7 @@ from postrail.domain.errors import Retryable
 from postrail.domain.iso4217 import currency_by_code
 from postrail.sampling.rates import load_rates
 from postrail.settings import Settings, SwitchSettings
-from switch.bootstrap import build_bank, build_network, build_terminal_line, read_ecosystem
+from switch.bootstrap import NetworkProcess, build_bank, build_network, build_terminal_line, read_ecosystem
 from switch.cardholder.books import AccountView, Books
 from switch.cardholder.card import HeldCard
 from switch.cardholder.faulty_line import FaultyLine, LineState
@@ -30,6 +30,7 @@ from switch.cardholder.scenarios import Scenario, ScenarioCard
 from switch.cardholder.terminal import Place, Terminal
 from switch.cardholder.till import Patience, Till
 from switch.ecosystem import Bank, Ecosystem
+from switch.health import Health
 from switch.iso8583.mac import MacKind
 from switch.issuing.card_sample import SampleCard, make_sample_cards
 from switch.issuing.functions import build_pan_lookup
@@ -147,13 +148,18 @@ async def _open_till(scenario: Scenario, settings: SwitchSettings, stack: AsyncE
     return Till(terminal, line, Patience(answer_seconds=scenario.switch.response_seconds + ANSWER_MARGIN_SECONDS))
 
 
-async def _until_banks_are_up(network: Any) -> None:
+async def _until_banks_are_up(network: NetworkProcess) -> None:
     try:
         async with asyncio.timeout(UP_SECONDS_MAX):
-            while not all(network.health().details["banks_up"].values()):  # noqa: ASYNC110 - links tell no waiter
+            while not _banks_are_up(network.health()):  # noqa: ASYNC110 - links tell no waiter
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
         raise Retryable("the network did not reach its banks") from error
+
+
+def _banks_are_up(health: Health) -> bool:
+    banks = health.details.get("banks")
+    return isinstance(banks, Mapping) and all(bank["up"] for bank in banks.values())
 
 
 def _set_up(ecosystem: Ecosystem, scenario: Scenario) -> Ecosystem:
