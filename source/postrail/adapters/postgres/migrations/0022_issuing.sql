@@ -31,7 +31,7 @@ CREATE TABLE network.api_requests (
 COMMENT ON TABLE network.api_requests IS 'as bank.api_requests; bank_id is the bank that asked';
 
 ALTER TABLE network.cards
-    ADD COLUMN last_four text CHECK (last_four ~ '^[0-9]{4}$'),
+    ADD COLUMN last_four text NOT NULL CHECK (last_four ~ '^[0-9]{4}$'),
     ADD COLUMN ready_at timestamptz;
 
 CREATE INDEX cards_to_notify ON network.cards (created_at) WHERE status = 'ready' AND notified_at IS NULL;
