@@ -101,7 +101,7 @@ class FrameReader:
         """The bodies of all frames that are whole now, empty ones too. After a fault, `broken` is set and none come."""
         if self.broken is not None:
             return []
-        stream = self._rest + data if self._rest else bytes(data)
+        stream = self._rest + bytes(data)
         # a frame that comes byte by byte is not looked at before it is whole
         if len(stream) < self._wanted:
             self._rest = stream

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,20 @@ import yaml
 from tests.unit.switch.iso8583.samples import DIALECTS, messages_of
 
 from postrail.domain.errors import ConfigInvalid
-from switch.iso8583.dialect import list_dialects, load_dialect
-from switch.iso8583.elements import FormatInvalid, parse_format
+from switch.iso8583.dialect import DIALECTS_DIR, build_dialect, list_dialects, load_dialect
+from switch.iso8583.elements import (
+    BinaryEncoding,
+    FormatInvalid,
+    LengthEncoding,
+    NumberEncoding,
+    Padding,
+    TextEncoding,
+    parse_format,
+)
 from switch.iso8583.message import Fault, Message, MessageInvalid
 
 ELEMENTS_CSV = Path(__file__).parents[5] / "shared" / "iso8583" / "iso8583_de_1987_1993.csv"
+CommandLine = Callable[..., tuple[int, str, str]]
 DEVIATIONS = {
     (1987, 44): "padded with spaces in the field",
     (1987, 45): "a track 1 has ^ and /, which an does not allow",
@@ -185,3 +196,37 @@ def test_an_empty_variable_element_passes_only_where_the_dialect_says_so(tmp_pat
     assert (refused.value.fault, refused.value.path) == (Fault.BAD_LENGTH, "48")
     dialect = load_dialect(_own(tmp_path, elements={48: {"min": 0}}))
     assert dialect.decode(dialect.encode(message)) == message
+
+
+@pytest.mark.parametrize("padding", list(Padding))
+@pytest.mark.parametrize("length", list(LengthEncoding))
+@pytest.mark.parametrize("binary", list(BinaryEncoding))
+@pytest.mark.parametrize("numeric", list(NumberEncoding))
+@pytest.mark.parametrize("text", list(TextEncoding))
+def test_every_combination_of_encodings_reads_what_it_writes(
+    text: TextEncoding, numeric: NumberEncoding, binary: BinaryEncoding, length: LengthEncoding, padding: Padding
+) -> None:
+    base = yaml.safe_load((DIALECTS_DIR / "iso8583-1993-ascii.yaml").read_text(encoding="utf-8"))
+    encoding = {"text": text, "numeric": numeric, "binary": binary, "length": length}
+    base["encoding"] = encoding | {"number_padding": padding, "track_padding": padding}
+    dialect = build_dialect(base, "a combination")
+    for message in messages_of("iso8583-1993-ascii"):
+        message.fields |= {27: "6", 96: "00FF", 97: "D0000000000012345"}
+        raw = dialect.encode(message)
+        assert dialect.decode(raw) == message
+        with pytest.raises(MessageInvalid):
+            dialect.decode(raw[:-1])
+        with pytest.raises(MessageInvalid):
+            dialect.decode(raw + b"0")
+
+
+def test_the_guides_own_dialect_and_its_printed_message_are_true(tmp_path: Path, postrail: CommandLine) -> None:
+    guide = (Path(__file__).parents[4] / "docs" / "iso8583.md").read_text(encoding="utf-8")
+    (own,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    path = tmp_path / "house.yaml"
+    path.write_text(own, encoding="utf-8")
+    assert load_dialect(path).elements[60].name == "Loyalty points"
+    command, wanted = re.findall(r"```\n\$ postrail (.*?[^\\\\])\n(.*?)```", guide, re.DOTALL)[0]
+    code, printed, _ = postrail(*command.replace("\\\n", "").split())
+    assert code == 0
+    assert [line.rstrip() for line in printed.splitlines()] == wanted.splitlines()
