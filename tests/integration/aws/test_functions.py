@@ -3,12 +3,12 @@
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.builders.deliveries import make_delivery, make_sqs_event, make_stream_record
+from tests.builders.deliveries import make_delivery, make_event, make_id, make_sqs_event, make_stream_record
 from tests.builders.payments import CARD_TOKEN, make_account_details, make_authorization
 from tests.integration.aws.conftest import Cloud
 
@@ -18,10 +18,11 @@ from postrail.adapters.postgres.accounts import PostgresAccounts
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.holds import PostgresHolds
 from postrail.adapters.postgres.migrate import migrate
+from postrail.adapters.postgres.outbox import add_to_outbox
 from postrail.adapters.postgres.verify import verify
 from postrail.adapters.system import SystemClock, SystemIds
 from postrail.bootstrap import SettingMissing
-from postrail.contracts.events import PaymentAuthorized
+from postrail.contracts.events import AuthorizationReversed, PaymentAuthorized
 from postrail.domain.anchor import AnchorUnusable
 from postrail.domain.errors import Retryable
 from postrail.domain.hold import HoldStatus, PlaceHold
@@ -231,6 +232,31 @@ def test_an_unknown_card_is_rejected_and_recorded_once(with_ledger: Graph, postg
     with Database(postgres_dsn) as database:
         rows = database.fetch("SELECT payment_id, reason_code FROM audit.outcomes")
     assert [tuple(row) for row in rows] == [(stranger.payment_id, "UNKNOWN_ACCOUNT")]
+
+
+def test_a_reversal_goes_from_the_issuers_outbox_by_the_bus_to_the_audit_trail(
+    with_ledger: Graph, postgres_dsn: str
+) -> None:
+    """The issuer commits it with the hold that it releases; the relay brings it to the bus, and it is recorded once."""
+    reversal = AuthorizationReversed(
+        payment_id=make_id("pay"),
+        reversed_minor=2_550,
+        remaining_minor=0,
+        currency="EUR",
+        message_reason="4021",
+        hold_id=make_id("hld"),
+        reversed_at=datetime(2026, 10, 1, 9, 15, 31, tzinfo=UTC),
+    )
+    with Database(postgres_dsn) as database, database.transaction():
+        add_to_outbox(database, [make_event(reversal)], lease_seconds=-1)
+    assert load("relay_outbox")(raw_event("scheduled"), None) == {"sent": 1, "left": 0}
+    delivered = with_ledger.arrived()
+    assert types(delivered) == ["AuthorizationReversed"]
+    for _ in range(2):
+        assert load("record_outcome")(make_sqs_event(*delivered), None) == {"batchItemFailures": []}
+    with Database(postgres_dsn) as database:
+        rows = database.fetch("SELECT payment_id, detail_type, reason_code FROM audit.outcomes")
+    assert [tuple(row) for row in rows] == [(reversal.payment_id, "AuthorizationReversed", "4021")]
 
 
 def test_what_the_bus_refused_is_relayed_from_the_outbox(
