@@ -57,6 +57,7 @@ class ScheduledProduction:
 
 def build_bank_api(settings: SwitchSettings) -> ApiHandler:
     """The API of the banks. Raises SettingMissing and ConfigInvalid."""
+    Telemetry("serve_bank_api", level=settings.log_level)
     database = _database(settings, "bank-api")
     accounts, cards = _bank(settings, database)
     performers: dict[Route[Any, Any], Perform] = {
@@ -72,6 +73,7 @@ def build_bank_api(settings: SwitchSettings) -> ApiHandler:
 
 def build_network_api(settings: SwitchSettings) -> ApiHandler:
     """The API of the networks. Raises SettingMissing and ConfigInvalid."""
+    Telemetry("serve_network_api", level=settings.log_level)
     database = _database(settings, "network-api")
     cards = NetworkCards(database, _ecosystem(settings))
     requests = RequestBook(database, statements("network.sql", "switch.issuing"))

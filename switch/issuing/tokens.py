@@ -3,9 +3,9 @@
 An API gateway may have verified them before; where none stands in front, nobody else does.
 """
 
+import http.client
 import json
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -80,7 +80,7 @@ class RemoteKeys:
         if age_seconds > _KEEP_SECONDS or (key_id not in self._keys and age_seconds > _REFETCH_SECONDS):
             try:
                 self._keys = read_keys(self._fetch(self._url))
-            except (OSError, ValueError, urllib.error.URLError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 msg = f"the keys of the token issuer cannot be read: {type(error).__name__}"
                 raise Retryable(msg) from error
             self._fetched_at = self._monotonic()
@@ -172,10 +172,20 @@ def _invalid(what: str) -> IssuingRefused:
     return IssuingRefused(Refusal.TOKEN_INVALID, f"the access token is refused: {what}")
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Keys come from the address that was given: a redirect could lead out of https."""
+
+    def redirect_request(self, *_: object) -> None:
+        """None: the redirect is an error."""
+
+
+_opener: Final = urllib.request.build_opener(_NoRedirects)
+
+
 def _fetch(url: str) -> str:
-    """A document of bounded size over https."""
+    """A document of bounded size. Raises OSError and ValueError."""
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - https, checked above
-    with urllib.request.urlopen(request, timeout=_FETCH_SECONDS_MAX) as answer:  # noqa: S310
+    with _opener.open(request, timeout=_FETCH_SECONDS_MAX) as answer:
         body: bytes = answer.read(_DOCUMENT_BYTES_MAX + 1)
     if len(body) > _DOCUMENT_BYTES_MAX:
         msg = f"larger than {_DOCUMENT_BYTES_MAX} bytes"

@@ -1,6 +1,7 @@
 """The banks' API over real PostgreSQL, KMS and tables: accounts, cards, and doing things once."""
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from postrail.domain.card import is_card_token, passes_luhn
 from switch.issuing.accounts import ACCOUNTS_PER_CUSTOMER_MAX
 from switch.issuing.card_book import LIVING_CARDS_PER_ACCOUNT_MAX
 from switch.issuing.functions import build_bank_api, build_card_vault, build_pan_lookup
+from switch.issuing.ports import CardVault, IssuedCard
 
 EVERYTHING = "account:open account:read card:order card:read card:block"
 
@@ -246,6 +248,48 @@ def test_a_vault_that_does_not_answer_leaves_no_card(desk: Desk, database: Datab
     assert json.loads(answer["body"])["reason"] == "try_again"
     assert database.fetch("SELECT FROM bank.cards") == []
     assert len(database.fetch("SELECT FROM bank.api_requests WHERE operation = 'order_card'")) == 0
+
+
+class CutOff:
+    """A vault that keeps the cards, and then the database's connection is gone."""
+
+    def __init__(self, vault: CardVault, administrator: Database) -> None:
+        self._vault = vault
+        self._administrator = administrator
+        self.kept: list[IssuedCard] = []
+
+    def keep(self, cards: Sequence[IssuedCard]) -> None:
+        self._vault.keep(cards)
+        self.kept += cards
+        self._administrator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postrail-bank-api'"
+            " AND datname = current_database()"
+        )
+
+    def reveal(self, card_token: str) -> IssuedCard | None:
+        return self._vault.reveal(card_token)
+
+
+def test_an_order_cut_off_before_its_commit_is_made_anew(
+    desk: Desk, database: Database, postgres_superuser_dsn: str
+) -> None:
+    """No card without an answer: the caller comes again with his key, and gets a card with its number."""
+    account_id = desk.open_account()
+    token = desk.mint.token("card:order card:number")
+    cards = desk.bank._routes["POST /order-card"][1].__self__  # type: ignore[attr-defined]
+    vault = cards._vault
+    with Database(postgres_superuser_dsn) as administrator:
+        cards._vault = CutOff(vault, administrator)
+        status, problem = desk.call("POST", "/order-card", {"account_id": account_id}, token=token, key="order-0001")
+    assert (status, problem["reason"]) == (503, "try_again")
+    assert database.fetch("SELECT FROM bank.cards") == []
+
+    cards._vault = vault
+    status, card = desk.call("POST", "/order-card", {"account_id": account_id}, token=token, key="order-0001")
+
+    assert status == 201
+    assert passes_luhn(card["pan"])
+    assert len(database.fetch("SELECT FROM bank.cards")) == 1
 
 
 def test_an_order_that_the_pipeline_could_not_be_told_of_is_kept_and_resumed(desk: Desk, database: Database) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import boto3
@@ -13,6 +14,7 @@ from tests.integration.switch.issuing.conftest import REGION, Desk
 from postrail.adapters.postgres.connection import Database
 from postrail.domain.card import find_clear_pans
 from postrail.domain.errors import Retryable
+from switch.issuing.functions import build_produce_cards
 from switch.issuing.notices import SnsNotices
 from switch.issuing.ports import CardNotice
 from switch.issuing.production import CardProduction
@@ -91,6 +93,23 @@ def test_more_customers_than_one_call_takes_are_all_told(desk: Desk, database: D
 
     assert desk.production.handle({})["notified"] == 13
     assert len(desk.notices()) == 13
+
+
+def test_runs_at_the_same_time_share_the_work(desk: Desk, database: Database) -> None:
+    """A schedule may start a second run while the first is at work: no card is told of twice."""
+    account_id = desk.open_account()
+    other = desk.open_account("bruno")
+    for number in range(18):
+        desk.order_card(account_id if number % 2 else other, subject="alice" if number % 2 else "bruno")
+    runs = [build_produce_cards(desk.settings) for _ in range(3)]
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        counts = list(pool.map(lambda run: run.handle({}), runs))
+    counts.append(desk.production.handle({}))
+
+    assert sum(count["produced"] for count in counts) == 18
+    assert sum(count["notified"] for count in counts) == len(desk.notices()) == 18
+    assert {row["status"] for row in database.fetch("SELECT status FROM network.cards")} == {"ready"}
 
 
 class PartlyDeaf:

@@ -1,7 +1,9 @@
 """Where the keys of access tokens come from, and the signer of this machine."""
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import jwt
@@ -12,7 +14,7 @@ from postrail.domain.errors import ConfigInvalid, Retryable
 from switch.issuing.callers import Scope
 from switch.issuing.local_tokens import AUDIENCE, ISSUER, LocalTokens
 from switch.issuing.refusals import IssuingRefused
-from switch.issuing.tokens import FixedKeys, RemoteKeys, TokenVerifier, key_source, read_keys
+from switch.issuing.tokens import FixedKeys, RemoteKeys, TokenVerifier, _fetch, key_source, read_keys
 
 URL = "https://tokens.example/jwks.json"
 
@@ -157,3 +159,37 @@ def test_a_token_signed_by_rsa_under_an_elliptic_keys_id_is_refused(tmp_path: Pa
 
     with pytest.raises(IssuingRefused, match="token_invalid"):
         verifier.caller(f"Bearer {forged}")
+
+
+class Publisher(BaseHTTPRequestHandler):
+    """Publishes a document, a far too large one, and a redirect to the first."""
+
+    def do_GET(self) -> None:
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/keys")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}" if self.path == "/keys" else b" " * 70_000)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_document_is_read_from_where_it_was_said_to_be_and_has_a_bound() -> None:
+    """No redirect is followed, and an endless answer ends."""
+    with HTTPServer(("127.0.0.1", 0), Publisher) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert _fetch(f"{base}/keys") == "{}"
+            with pytest.raises(OSError, match="302"):
+                _fetch(f"{base}/moved")
+            with pytest.raises(ValueError, match="larger"):
+                _fetch(f"{base}/endless")
+        finally:
+            server.shutdown()
+            thread.join()
