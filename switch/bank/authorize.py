@@ -15,6 +15,7 @@ import asyncpg
 
 from postrail.adapters.postgres.queries import statements
 from postrail.domain.authorization import content_fingerprint
+from postrail.domain.errors import Retryable
 from postrail.domain.iso4217 import currency_by_code
 from postrail.ports import IdSource
 from switch.bank.answers import Action, available_balance
@@ -25,7 +26,7 @@ from switch.bank.fraud import Attempt, FraudCheck
 from switch.bank.policy import BankPolicy
 from switch.bank.requests import CASH
 from switch.bank.store import BankDatabase, columns
-from switch.bank.work import DUPLICATE, Answer, Asked
+from switch.bank.work import DUPLICATE, MALFUNCTION, Answer, Asked
 from switch.ecosystem import Bank
 
 if TYPE_CHECKING:
@@ -111,12 +112,10 @@ class Authorizer:
         return [_open_case(asked, row) for asked, row in zip(batch, rows, strict=True)]
 
     async def _judge(self, cases: Sequence[_Case], now: datetime) -> None:
-        fresh = [case for case in cases if case.answer is None]
-        # Rates of the bank's own currency were asked for before the batch; an account may be kept in another.
-        await self._biller.rates.learn(
-            (case.asked.request.currency, case.card.currency) for case in fresh if case.card is not None
-        )
-        for case in fresh:
+        await self._learn_rates(cases)
+        for case in cases:
+            if case.answer is not None:
+                continue
             request, card = case.asked.request, case.card
             if request.is_advice:
                 case.refusal = case.refusal or judge_advice(request, card)
@@ -128,6 +127,25 @@ class Authorizer:
             case.payment_id = self._ids.new_id("pay")[4:]
             if case.refusal is None and card is not None:
                 self._judge_amount(case, card)
+
+    async def _learn_rates(self, cases: Sequence[_Case]) -> None:
+        """Rates to the bank's own currency were asked for before the batch; an account may be kept in another."""
+        rates = self._biller.rates
+        lacking = [
+            (case, (case.asked.request.currency, case.card.currency))
+            for case in cases
+            if case.answer is None
+            and case.card is not None
+            and not rates.is_known(case.asked.request.currency, case.card.currency)
+        ]
+        if not lacking:
+            return
+        try:
+            await rates.learn(pair for _, pair in lacking)
+        except Retryable:
+            # Nothing is decided on these, and nothing kept: they may be asked again. The others go on.
+            for case, _ in lacking:
+                case.answer = MALFUNCTION
 
     def _judge_amount(self, case: _Case, card: CardState) -> None:
         request = case.asked.request

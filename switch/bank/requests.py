@@ -6,7 +6,7 @@ approval can never turn out unfit for it.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -30,6 +30,7 @@ REFUND: Final = "20"
 ADVICE: Final = "112"
 """Version, class and function of the MTI of an authorization advice."""
 
+_HALF_A_YEAR: Final = timedelta(days=182)
 _NAME_LENGTH_MAX: Final = 60
 _CITY_LENGTH_MAX: Final = 35
 _TERMINAL: Final = re.compile("[A-Za-z0-9]{1,8}")
@@ -172,19 +173,24 @@ def read_rrn(message: Message, now: datetime) -> str:
 
 def read_transmission_time(text: str, now: datetime) -> datetime:
     """DE 7 (MMDDhhmmss, UTC) with the year that lies nearest to `now`. Raises NotActionable."""
-    candidates = []
-    for year in (now.year - 1, now.year, now.year + 1):
-        try:
-            moment = datetime(
-                year, int(text[:2]), int(text[2:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), tzinfo=UTC
-            )
-        except ValueError:
-            # 29 February comes in one year of four.
-            continue
-        candidates.append(moment)
+    moment = _in_year(now.year, text)
+    if moment is not None and abs(moment - now) < _HALF_A_YEAR:
+        return moment
+    others = (moment, _in_year(now.year - 1, text), _in_year(now.year + 1, text))
+    candidates = [each for each in others if each is not None]
     if not candidates:
         raise NotActionable(Action.FORMAT_ERROR, "field 7: no such day")
-    return min(candidates, key=lambda moment: abs(moment - now))
+    return min(candidates, key=lambda each: abs(each - now))
+
+
+def _in_year(year: int, text: str) -> datetime | None:
+    """None for what no calendar has, or not in this year: 29 February."""
+    try:
+        return datetime(
+            year, int(text[:2]), int(text[2:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), tzinfo=UTC
+        )
+    except ValueError:
+        return None
 
 
 def read_acceptor(message: Message, home_country: str) -> Acceptor:

@@ -15,6 +15,7 @@ from tests.integration.switch.bank.bank_stage import (
     advice,
     cash,
     issue_cards,
+    northgate,
     open_bank,
     pre_authorisation,
     purchase,
@@ -275,6 +276,23 @@ def test_a_rate_that_cannot_be_asked_for_is_a_malfunction_and_is_asked_for_again
         return [*first, (await terminal.ask(purchase(card, de49=EUR)))[39]]
 
     assert play(postgres_dsn, script, rates=rates) == ["909", "000", "000"]
+
+
+def test_an_account_in_another_currency_spoils_no_neighbour(postgres_dsn: str, card: SampleCard, books: Books) -> None:
+    """Its rate cannot be asked for: 909 for it, 000 for the other of the batch. With the rate it is approved."""
+    bank = northgate()
+    (foreign,) = issue_cards(postgres_dsn, bank=bank.model_copy(update={"currency": "EUR"}))
+    rates = FixedRates(ExchangeRate("GBP", "EUR", Decimal("1.16"), date(2026, 1, 2), "test rates"))
+
+    async def script(terminal: Terminal) -> list[str]:
+        rates.away = True
+        futures = [terminal.begin(purchase(each, 1_000)) for each in (foreign, card)]
+        first = [(await future)[39] for future in futures]
+        rates.away = False
+        return [*first, (await terminal.ask(purchase(foreign, 1_000)))[39]]
+
+    assert play(postgres_dsn, script, rates=rates) == ["909", "000", "000"]
+    assert books.standing(foreign) == (100_000, 1_160 + 32)
 
 
 def test_a_refund_is_approved_and_holds_nothing(postgres_dsn: str, card: SampleCard, books: Books) -> None:
