@@ -77,7 +77,8 @@ class HealthServer:
 
 
 def _http(status: HTTPStatus, content: Mapping[str, object]) -> bytes:
-    body = orjson.dumps(content)
+    # Counters come by action code, which may be a member of an enumeration.
+    body = orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 
 from switch.health import REQUEST_BYTES_MAX, Health, HealthServer
 
@@ -35,6 +36,18 @@ def test_a_service_that_is_well_answers_200_with_its_counters() -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert json.loads(body) == {"well": True, "pending": 3}
+
+
+def test_counters_by_an_enumeration_are_answered_too() -> None:
+    """A load balancer that gets no answer takes the process out of service."""
+
+    class Code(StrEnum):
+        APPROVED = "000"
+
+    details = {"answered": {Code.APPROVED: 1}, "by_port": {8583: 2}}
+    answer = _with_server(Health(True, details), lambda port: _ask(port, b"GET /health HTTP/1.1\r\n\r\n"))
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert body == {"well": True, "answered": {"000": 1}, "by_port": {"8583": 2}}
 
 
 def test_a_service_that_cannot_work_answers_503() -> None:
