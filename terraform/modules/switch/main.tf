@@ -45,6 +45,7 @@ locals {
         POSTRAIL_HSM             = var.settings.hsm
         POSTRAIL_HSM_KEYS        = aws_secretsmanager_secret.keys[id].arn
         POSTRAIL_LOG_LEVEL       = var.platform.log_level
+        AWS_DEFAULT_REGION       = var.platform.region # what boto3 reads; ECS need not have told
         TMPDIR                   = local.scratch
       },
       party.kind == "bank" ? {
