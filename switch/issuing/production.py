@@ -87,7 +87,8 @@ class CardProduction:
     def _finish(self, tokens: list[str]) -> int:
         self._database.execute(BANK_SQL["set_ready"], tokens)
         at_bank = {row["card_token"]: row["status"] for row in self._database.fetch(BANK_SQL["read_statuses"], tokens)}
-        ready = [token for token in tokens if at_bank.get(token) in {"ready", "active"}]
+        # A bank that keeps its book elsewhere has no row here: it hears of the card as its customer does.
+        ready = [token for token in tokens if at_bank.get(token, "ready") in {"ready", "active"}]
         dead = [token for token in tokens if at_bank.get(token) in {"blocked", "expired"}]
         # The rest is on its way from ordered to in production, and is ready in the next run.
         self._database.execute(NETWORK_SQL["finish"], ready, dead)

@@ -92,3 +92,15 @@ def test_a_member_cannot_touch_what_is_anothers(member: Member, desk: Desk) -> N
     assert other.post("/block-network-card", {"card_token": CARD["card_token"]})[1]["reason"] == "card_not_found"
     status, card = member.post("/block-network-card", {"card_token": CARD["card_token"]})
     assert (status, card["status"]) == (200, "blocked")
+
+
+def test_a_card_of_a_bank_that_keeps_its_book_elsewhere_is_produced_too(member: Member, desk: Desk) -> None:
+    """Its bank is a client of the network's API and no tenant of this database."""
+    member.post("/create-customer-account", CUSTOMER)
+    member.post("/create-card", CARD)
+
+    assert desk.production.handle({})["produced"] == 1
+
+    assert member.post("/create-card", CARD)[1]["status"] == "ready"
+    (notice,) = desk.notices()
+    assert CARD["last_four"] in notice["Message"]
