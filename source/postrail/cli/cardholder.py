@@ -1,8 +1,6 @@
 """`postrail cardholder`: pay at a terminal, take payments back, and play scenarios."""
 
 import asyncio
-import logging
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from postrail.adapters.aws.observability import logger
 from postrail.cli import console
 from postrail.cli.cardholder_inputs import Receipt, card_of, money_of, read_receipt, write_receipt
-from postrail.cli.cardholder_messages import as_json_document, show_exchange
+from postrail.cli.cardholder_messages import as_json_document, logs_aside, show_exchange
 from postrail.cli.cardholder_scripts import script
 from postrail.cli.failures import CommandError
 from postrail.domain.money import Money
@@ -60,11 +57,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 @app.callback()
 def cardholder() -> None:
     """Pay at a terminal, take payments back, play scenarios."""
-    # What links and services log is for operators: results alone go to standard output.
-    logger.setLevel(logging.WARNING)
-    for handler in logger.handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)
 
 
 @app.command()
@@ -157,7 +149,8 @@ def _run(
 
     if not as_json:
         console.out().print(f"Card {card.masked}")
-    outcomes = asyncio.run(_at_a_till(work, network, seconds, Place(terminal_id=terminal_id), tell))
+    with logs_aside():
+        outcomes = asyncio.run(_at_a_till(work, network, seconds, Place(terminal_id=terminal_id), tell))
     approved = all(_is_approved(outcome) for outcome in outcomes)
     if as_json:
         console.write_json(_document(card, outcomes, exchanges))

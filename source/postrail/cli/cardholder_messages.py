@@ -1,10 +1,32 @@
 """Messages and answers beside each other, for `postrail cardholder`."""
 
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from postrail.adapters.aws.observability import logger
 from postrail.cli import console
 from switch.cardholder.showing import as_document, message_name, show_fields
 from switch.cardholder.till import Exchange
+
+
+@contextmanager
+def logs_aside() -> Iterator[None]:
+    """Send what links and services log to standard error, warnings and worse alone: results go to standard output."""
+    level = logger.log_level
+    handlers = [each for each in logger.handlers if isinstance(each, logging.StreamHandler)]
+    streams = [each.stream for each in handlers]
+    logger.setLevel(logging.WARNING)
+    for handler in handlers:
+        handler.stream = sys.stderr
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler, stream in zip(handlers, streams, strict=True):
+            handler.stream = stream
 
 
 def show_exchange(exchange: Exchange) -> None:

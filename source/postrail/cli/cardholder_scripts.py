@@ -11,7 +11,7 @@ import typer
 from postrail.adapters.postgres.migrate import migrate
 from postrail.bench.scratch_postgres import ScratchServer, scratch_server
 from postrail.cli import console
-from postrail.cli.cardholder_messages import as_json_document, show_exchange
+from postrail.cli.cardholder_messages import as_json_document, logs_aside, show_exchange
 from postrail.cli.failures import CommandError
 from postrail.settings import Settings, SwitchSettings
 from switch.cardholder.books import AccountView
@@ -47,7 +47,8 @@ def script(
             in_full = not brief and not as_json
             if in_full:
                 _show_heading(scenario)
-            reports = asyncio.run(_play(scenario, chosen, _show_step if in_full else _show_nothing))
+            with logs_aside():
+                reports = asyncio.run(_play(scenario, chosen, _show_step if in_full else _show_nothing))
             passed = not any(report.failures for report in reports)
             if not as_json:
                 _show_result(scenario, reports, in_full=in_full)
