@@ -90,6 +90,10 @@ _DATE_PARTS: Final = {
     "mm": "[0-5][0-9]",
     "ss": "[0-5][0-9]",
 }
+_MONTH_AND_DAY: Final = (
+    "(?:(?:0[13578]|1[02])(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)(?:0[1-9]|[12][0-9]|30)|02(?:0[1-9]|[12][0-9]))"
+)
+"""Days that some year has: that of 29 February is not always told."""
 _CLASSES: Final = {
     Content.NUMERIC: "[0-9]",
     Content.ALPHABETIC: "[A-Za-z]",
@@ -122,7 +126,8 @@ class Format:
 
     def _pattern(self) -> str:
         if self.layout:
-            return "".join(_DATE_PARTS[part] for part in _date_parts(self.layout))
+            parts = "".join(_DATE_PARTS[part] for part in _date_parts(self.layout))
+            return parts.replace(_DATE_PARTS["MM"] + _DATE_PARTS["DD"], _MONTH_AND_DAY)
         if self.content is Content.SIGNED:
             return f"[CD][0-9]{{{self.length_max - 1}}}"
         return f"{_CLASSES[self.content]}{{{self.length_min},{self.length_max}}}"

@@ -1,6 +1,7 @@
 """`postrail iso8583`: read and write messages of any dialect, and list the dialects there are."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -24,10 +25,11 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Read and wri
 _INPUT_BYTES_MAX = 10_000_000
 _FRAME_BYTES_MAX = 1_000_000
 _DEFAULT_SPEC = "iso8583-1993-ascii"
+_PATH_LENGTH_MAX = 1000
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})*")
 
 Spec = Annotated[str, typer.Option("--spec", help="A dialect's name, or a YAML or JSON file with one.")]
-Source = Annotated[Path | None, typer.Option("--file", help="Read from this file. Default: standard input.")]
+Source = Annotated[Path | None, typer.Option("--file", help="Read from this file.")]
 FramingOption = Annotated[
     FramingKind | None, typer.Option("--framing", help="The kind of length that stands before each message.")
 ]
@@ -46,7 +48,7 @@ class _Reading:
 @app.command()
 def decode(
     message: Annotated[
-        str | None, typer.Argument(help="The message in hex. Default: the file, or standard input.")
+        str | None, typer.Argument(help="The message in hex, or a file with it. Default: standard input.")
     ] = None,
     spec: Spec = _DEFAULT_SPEC,
     file: Source = None,
@@ -62,7 +64,9 @@ def decode(
     the fault and its place, and the exit code is 1.
     """
     dialect = load_dialect(spec)
-    data = _read_input(message, file, raw=raw)
+    data = _read_input(message, file)
+    if not raw:
+        data = _from_hex(data)
     if framing is None and not data:
         raise CommandError("There is no message: give it in hex, or name a --file.", exit_code=2)
     failures = 0
@@ -81,7 +85,7 @@ def decode(
 @app.command()
 def encode(
     message: Annotated[
-        str | None, typer.Argument(help='As JSON: {"mti": "1804", "fields": {"11": "000001"}}. Default: the file.')
+        str | None, typer.Argument(help='As JSON: {"mti": "1804", "fields": {"11": "000001"}}. Or a file.')
     ] = None,
     spec: Spec = _DEFAULT_SPEC,
     file: Source = None,
@@ -93,7 +97,7 @@ def encode(
     """Build one message from JSON, as `decode --json --unmask` prints it."""
     dialect = load_dialect(spec)
     try:
-        content = _message_of(_read_input(message, file, raw=True))
+        content = _message_of(_read_input(message, file))
         written = dialect.encode(content)
         if tpdu:
             written = _header_of(content) + written
@@ -150,25 +154,34 @@ def _print_dialect(dialect: Dialect, *, as_json: bool) -> None:
     console.out().print(grid)
 
 
-def _read_input(argument: str | None, file: Path | None, *, raw: bool) -> bytes:
+def _read_input(argument: str | None, file: Path | None) -> bytes:
+    """The input's bytes: the argument itself, the file that it or --file names, or standard input."""
     if argument is not None and file is not None:
         raise CommandError("Give the message or a --file, not both.", exit_code=2)
-    if argument is not None:
-        data = argument.encode("utf-8")
-    elif file is not None:
+    if argument is not None and (file := _named_file(argument)) is None:
+        return os.fsencode(argument)
+    if file is not None:
         with file.open("rb") as stream:
             data = stream.read(_INPUT_BYTES_MAX + 1)
     else:
         data = sys.stdin.buffer.read(_INPUT_BYTES_MAX + 1)
     if len(data) > _INPUT_BYTES_MAX:
         raise CommandError(f"The input has more than {_INPUT_BYTES_MAX} bytes: read it in pieces.")
-    return data if raw else _from_hex(data)
+    return data
+
+
+def _named_file(argument: str) -> Path | None:
+    """The file that an argument names; hex and JSON name none."""
+    if len(argument) > _PATH_LENGTH_MAX or _HEX.fullmatch(os.fsencode(argument)) or "{" in argument:
+        return None
+    path = Path(argument)
+    return path if path.is_file() else None
 
 
 def _from_hex(data: bytes) -> bytes:
     digits = b"".join(data.split())
     if _HEX.fullmatch(digits) is None:
-        raise CommandError("The input is not hex: name the bytes themselves with --raw.", exit_code=2)
+        raise CommandError("That is not hex, and no file is named so: bytes themselves need --raw.", exit_code=2)
     return bytes.fromhex(digits.decode("ascii"))
 
 

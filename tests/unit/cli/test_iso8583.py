@@ -94,6 +94,18 @@ def test_bytes_themselves_are_taken_and_given(postrail):
     assert "accepted" in out
 
 
+def test_an_argument_that_is_neither_hex_nor_json_names_a_file(postrail, tmp_path):
+    """Long hex is wrapped in files; JSON is written over several lines."""
+    content = {"mti": "1814", "fields": {"11": "000001", "39": "800"}}
+    as_json, as_hex = tmp_path / "message.json", tmp_path / "message.hex"
+    as_json.write_text(json.dumps(content, indent=2))
+    _, out, _ = postrail("iso8583", "encode", str(as_json))
+    as_hex.write_text(f"{out[:20]}\n{out[20:40]} {out[40:]}")
+    code, out, _ = postrail("iso8583", "decode", str(as_hex), "--json")
+    assert code == 0
+    assert json.loads(out)["fields"] == content["fields"]
+
+
 def test_a_bad_message_is_shown_as_far_as_it_goes_with_the_place_of_the_fault(postrail):
     code, out, err = postrail("iso8583", "decode", _hex(purchase()) + "00", "--spec", BINARY)
     assert code == 1

@@ -3,9 +3,10 @@
 from collections import Counter
 
 import pytest
-from tests.unit.switch.iso8583.mutations import corpus, mutants
+from tests.unit.switch.iso8583.mutations import corpus
 from tests.unit.switch.iso8583.samples import CHIP_DATA, DIALECTS, PAN, TODAY, echo
 
+from postrail.bench.mutations import mutants
 from switch.iso8583.dialect import load_dialect
 from switch.iso8583.framing import Framing, FramingKind
 from switch.iso8583.mac import Mac, MacKind

@@ -214,9 +214,9 @@ def test_the_1987_end_of_a_link_answers_30_for_a_format_error_and_91_when_the_is
 
 
 def test_a_day_that_no_year_has_is_a_format_error_with_an_answer() -> None:
-    """The 1987 local date passes as digits, and only the calendar tells that there is no 31 June."""
+    """The 1987 local date passes as digits, and only the calendar tells that 2026 has no 29 February."""
     wire = _wire("iso8583-1987-ascii")
-    written = wire.encode(purchase()).replace(b"0202031121", b"0202030631")
+    written = wire.encode(purchase()).replace(b"0202031121", b"0202030229")
     rejected = _rejected(wire, written)
     assert (rejected.error.fault, rejected.error.path) == (Fault.BAD_CONTENT, "13")
     assert rejected.answer is not None
@@ -234,7 +234,7 @@ def test_a_network_message_of_1987_with_an_impossible_date_is_answered_without_i
     """Local time, which 1987 leaves out there, would come from DE 7: an answer must not stumble over it again."""
     rejected = _rejected(
         _wire("iso8583-1987-ascii"),
-        _framed(b"0800" + b"8220000000000000" + b"0400000000000000" + b"0631010203" + b"000002" + b"301"),
+        _framed(b"0800" + b"8220000000000000" + b"0400000000000000" + b"0229010203" + b"000002" + b"301"),
     )
     assert (rejected.error.fault, rejected.error.path) == (Fault.BAD_CONTENT, "7")
     assert rejected.answer == Message("1814", {11: "000002", 39: "904"})
