@@ -151,7 +151,8 @@ class Connection(asyncio.Protocol):
         elif received or self._partial_since is None:
             self._partial_since = now
         if received:
-            if self._holds:
+            if self._holds or self._backlog:
+                # behind what waits already
                 self._backlog.extend(received)
             else:
                 self._deliver(received)

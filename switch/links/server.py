@@ -35,6 +35,8 @@ from switch.links.management import (
 
 BACKLOG: Final = 1_024
 """Connections that the operating system may hold before they are taken."""
+HANDSHAKE_SECONDS_MAX: Final = 10.0
+"""How long a peer may take to show its certificate."""
 CLOSE_SECONDS_MAX: Final = 1.0
 """How long peers may take to close their side."""
 
@@ -145,7 +147,14 @@ class MessageServer:
         """Listen; port 0 takes any free one. Raises OSError when the port is taken."""
         loop = asyncio.get_running_loop()
         self._draining = False
-        self._server = await loop.create_server(self._build, host, port, ssl=self._tls, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            self._build,
+            host,
+            port,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX if self._tls else None,
+            backlog=BACKLOG,
+        )
 
     async def stop(self, drain_seconds: float) -> None:
         """Take no connection and no request more, wait for what is in flight, then close.

@@ -18,6 +18,7 @@ from postrail.cli.failures import CommandError
 from postrail.domain.money import Money
 from postrail.settings import SwitchSettings
 from switch.bootstrap import build_terminal_line, read_ecosystem
+from switch.cardholder.action_meanings import explain_action
 from switch.cardholder.card import HeldCard
 from switch.cardholder.terminal import Place, Terminal
 from switch.cardholder.till import Exchange, Outcome, Patience, Till
@@ -196,7 +197,7 @@ def _sentence(outcomes: list[Outcome]) -> str:
     if last.answer is None:
         return "No answer came; the payment was reversed." if last.undone else "No answer came."
     if not _is_approved(last):
-        return f"Declined: {last.action_code}."
+        return f"Declined: {explain_action(last.action_code)}."
     approval = last.answer.get(38)
     return f"Approved: {last.action_code}{f', approval code {approval}' if approval else ''}."
 

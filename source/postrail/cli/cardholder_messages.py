@@ -8,6 +8,7 @@ from typing import Any
 
 from postrail.adapters.aws.observability import logger
 from postrail.cli import console
+from switch.cardholder.action_meanings import explain_action
 from switch.cardholder.showing import as_document, message_name, show_fields
 from switch.cardholder.till import Exchange
 
@@ -48,7 +49,7 @@ def show_exchange(exchange: Exchange) -> None:
     out = console.out()
     out.print()
     out.print(grid)
-    out.print(f"Answer: {answered}")
+    out.print(f"Answer: {answered}{', ' + explain_action(answer[39]) if answer and 39 in answer.fields else ''}")
 
 
 def as_json_document(exchange: Exchange) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_a_declined_payment_is_told_by_the_exit_code(network, postrail) -> None:
     network.codes["1100"] = "116"
     code, out, _ = postrail("cardholder", "pay", "12.50", "GBP", "--kind", "cash")
     assert code == 1
-    assert "Declined: 116." in out
+    assert "Declined: 116 not enough money." in out
     assert network.heard[0][3] == "010000"
 
 

@@ -1,6 +1,8 @@
 """Messages for people: nothing of the card in clear."""
 
+from switch.cardholder.action_meanings import ACTION_MEANINGS, explain_action
 from switch.cardholder.showing import as_document, message_name, show_fields
+from switch.iso8583.action_codes import ACTION_TO_RESPONSE
 from switch.iso8583.message import Message
 
 MESSAGE = Message(
@@ -32,6 +34,14 @@ def test_the_document_holds_no_more_than_the_table() -> None:
     document = as_document(MESSAGE)
     assert document["mti"] == "1100"
     assert document["fields"] == {str(row.number): row.value for row in show_fields(MESSAGE)}
+
+
+def test_every_action_code_that_dialects_map_has_a_meaning_or_stands_alone() -> None:
+    """Codes of authorizations, reversals and of the system are explained; others are shown as they are."""
+    unexplained = [code for code in ACTION_TO_RESPONSE if code[0] in "0129" and code not in ACTION_MEANINGS]
+    assert unexplained == []
+    assert explain_action("116") == "116 not enough money"
+    assert explain_action("777") == "777"
 
 
 def test_types_have_names() -> None:
