@@ -7,11 +7,13 @@ undo them.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from postrail.adapters.aws.observability import logger
 from postrail.domain.errors import Permanent, Retryable
 from switch.network.store import NetworkStore, NewAdvice
+from switch.network.tasks import EndlessTask
 
 TOGETHER_MAX: Final = 200
 RETRY_SECONDS: Final = 0.1
@@ -35,7 +37,7 @@ class AdviceWriter:
         self._kept = kept
         self._waiting: deque[tuple[NewAdvice, asyncio.Future[bool]]] = deque()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = EndlessTask("store advices", self._run)
         self._stopping = False
         self.well = True
         """False from a write that failed to the next that succeeds."""
@@ -45,14 +47,13 @@ class AdviceWriter:
 
     async def start(self) -> None:
         """Begin to write."""
-        self._task = asyncio.create_task(self._run())
+        self._task.start()
 
     async def stop(self) -> None:
         """Write what waits, once more at most, and end."""
         self._stopping = True
         self._wake.set()
-        if self._task is not None:
-            await self._task
+        await self._task.stop()
 
     async def keep(self, advice: NewAdvice, *, must: bool = False) -> bool:
         """Returns when the advice is stored: whether under its key, or False when another message has that.
@@ -74,11 +75,13 @@ class AdviceWriter:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            batch = [self._waiting.popleft() for _ in range(min(TOGETHER_MAX, len(self._waiting)))]
+            # They stay in their place until they are stored: whatever happens here, nobody is forgotten.
+            batch = list(islice(self._waiting, TOGETHER_MAX))
             if await self._write(batch):
+                for _ in batch:
+                    self._waiting.popleft()
                 pause = RETRY_SECONDS
                 continue
-            self._waiting.extendleft(reversed(batch))
             if self._stopping:
                 logger.error("advices could not be stored", advices=len(self._waiting))
                 return

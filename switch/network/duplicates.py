@@ -14,6 +14,8 @@ from switch.iso8583.message import Message
 
 WAITERS_MAX: Final = 4
 """Repetitions of one message that wait for its answer; more are told that it is in progress (923)."""
+_LOOKED_AT_MAX: Final = 16
+"""More than one, so that what piled up behind something slow is caught up with."""
 
 
 class Claimed(Enum):
@@ -91,14 +93,18 @@ class DuplicateWindow:
             del self._entries[key]
 
     def _make_room(self, now: float) -> None:
-        """Drop what is too old, or too much. What is in progress stays: elsewhere a bound keeps it few."""
-        while self._entries:
-            oldest_key = next(iter(self._entries))
+        """Drop what is too old, or too much. What is in progress goes to the end: elsewhere a bound keeps it few."""
+        for _ in range(_LOOKED_AT_MAX):
+            oldest_key = next(iter(self._entries), None)
+            if oldest_key is None:
+                return
             oldest = self._entries[oldest_key]
             too_old = now - oldest.claimed_at >= self.seconds
-            if not oldest.action_code or not (too_old or len(self._entries) >= self.count_max):
+            if not too_old and len(self._entries) < self.count_max:
                 return
             del self._entries[oldest_key]
+            if not oldest.action_code:
+                self._entries[oldest_key] = oldest
 
 
 def is_same_card(entry: Entry, card: bytes) -> bool:

@@ -36,6 +36,7 @@ from switch.network.reversals import Reversals
 from switch.network.stand_in import StandIn
 from switch.network.store import NetworkStore, NewAdvice
 from switch.network.store_and_forward import StoreAndForward
+from switch.network.tasks import EndlessTask, describe_error
 
 DUPLICATE: Final = "913"
 NOT_SUPPORTED: Final = "902"
@@ -115,7 +116,7 @@ class NetworkService:
             ranges, self._issuers, self._writer, self._window, cipher=cipher, counters=self.counters
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._purge: asyncio.Task[None] | None = None
+        self._purge = EndlessTask("remove what is old", self._purge_now_and_then)
         self._stopping = False
         self._first_sign_on_seconds = first_sign_on_seconds
         self._all_up = asyncio.Event()
@@ -126,7 +127,7 @@ class NetworkService:
         for issuer in self._issuers.values():
             await issuer.links.start()
             await issuer.stored.start()
-        self._purge = asyncio.create_task(self._purge_now_and_then())
+        self._purge.start()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._first_sign_on_seconds):
                 await self._all_up.wait()
@@ -136,8 +137,7 @@ class NetworkService:
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.network.response_seconds + STOP_MARGIN_SECONDS)
-        if self._purge is not None:
-            self._purge.cancel()
+        self._purge.cancel()
         for issuer in self._issuers.values():
             await issuer.stored.stop()
         await asyncio.gather(*(issuer.links.stop() for issuer in self._issuers.values()))
@@ -254,7 +254,7 @@ class NetworkService:
             error = None if done.cancelled() else done.exception()
             if entry.action_code or (error is None and not done.cancelled()):
                 return
-            logger.error("a message could not be worked on", mti=message.mti, error=type(error).__name__)
+            logger.error("a message could not be worked on", mti=message.mti, error=describe_error(error))
             if inquiry is not None and inquiry.entry.sent and not self._stopping:
                 undoing = asyncio.create_task(self._undo(connection, inquiry))
                 self._tasks.add(undoing)

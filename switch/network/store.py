@@ -27,6 +27,8 @@ CONNECTIONS_MAX: Final = 16
 DELIVERIES_AT_ONCE_MAX: Final = CONNECTIONS_MAX - 4
 """Each holds a connection while it lasts; the others are for what cannot wait."""
 PURGE_COUNT_MAX: Final = 1_000
+CONNECTIONS_TRIED_MAX: Final = 3
+AGAIN_SECONDS: Final = 0.05
 
 
 class NewAdvice(NamedTuple):
@@ -123,7 +125,7 @@ class NetworkStore:
 
     async def find_cards(self, lookups: Sequence[bytes]) -> Mapping[bytes, NetworkCard]:
         """The known cards of a batch, by the keyed hash of their number."""
-        rows = await self._fetch("find_cards", self._network_id, list(lookups))
+        rows = await self._fetch_surely("find_cards", self._network_id, list(lookups))
         return {row["pan_lookup"]: _card(row) for row in rows}
 
     async def keep_advices(self, advices: Sequence[NewAdvice], *, delay_seconds: float) -> list[bool]:
@@ -136,8 +138,11 @@ class NetworkStore:
         return [row["kept"] for row in rows]
 
     async def approve_in_stead(self, asked: StandInRequest) -> StandInVerdict:
-        """Decide, count what the card has used, and keep the advice, in one transaction."""
-        (row,) = await self._fetch("approve_in_stead", self._network_id, *asked)
+        """Decide, count what the card has used, and keep the advice, in one transaction.
+
+        A decision whose commit was not answered is found again as `known`, with its approval code.
+        """
+        (row,) = await self._fetch_surely("approve_in_stead", self._network_id, *asked)
         return StandInVerdict(row["outcome"], row["approval_code"], row["action_code"])
 
     async def count_pending(self, bank_id: str) -> int:
@@ -180,6 +185,15 @@ class NetworkStore:
             # a cut connection is thrown away, and its locks with it
             with suppress(*DRIVER_ERRORS):
                 await self._pool.release(connection)
+
+    async def _fetch_surely(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run what may be run twice; a connection that was cut is replaced unseen."""
+        for _ in range(CONNECTIONS_TRIED_MAX - 1):
+            try:
+                return await self._fetch(name, *arguments)
+            except Retryable:
+                await asyncio.sleep(AGAIN_SECONDS)
+        return await self._fetch(name, *arguments)
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         try:

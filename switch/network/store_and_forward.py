@@ -22,6 +22,7 @@ from switch.links.errors import AnswerInvalid, AnswerTimedOut, LinkError
 from switch.network.counters import NetworkCounters
 from switch.network.payloads import PayloadCipher, open_message
 from switch.network.store import Delivery, FinishedAdvice, NetworkStore, StoredAdvice
+from switch.network.tasks import EndlessTask
 
 COUNT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 2.0
@@ -106,20 +107,19 @@ class StoreAndForward:
         self._stopping = False
         self._store_is_away = False
         self._counted_at = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._task = EndlessTask(f"deliver to {bank.id}", self._run)
         self.pending = 0
         """How many messages waited for the bank when they were last counted, seconds ago."""
 
     async def start(self) -> None:
         """Begin to deliver what is stored."""
-        self._task = asyncio.create_task(self._run())
+        self._task.start()
 
     async def stop(self) -> None:
         """Finish the message that is on its way, and end; the rest stays stored."""
         self._stopping = True
         self._wake.set()
-        if self._task is not None:
-            await self._task
+        await self._task.stop()
 
     def wake(self) -> None:
         """Something was stored."""

@@ -264,3 +264,13 @@ def reversal(of: Message, stan: int = 900, *, mti: str = "1420", **more: str) ->
     }
     fields |= {int(name[2:]): value for name, value in more.items()}
     return Message(mti, fields)
+
+
+async def cut_connections(superuser_dsn: str) -> None:
+    """End every other connection to the database, as a failover does."""
+    connection = await asyncpg.connect(superuser_dsn)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await connection.close()

@@ -8,6 +8,7 @@ from tests.integration.switch.network.stage import (
     HARBOUR_CARD,
     LOOKUP,
     OTHER_CARD,
+    cut_connections,
     make_banks,
     make_network,
     purchase,
@@ -199,5 +200,22 @@ def test_a_bank_that_leaves_three_unanswered_is_stood_in_for(postgres_dsn: str) 
             assert (await stage.ask(purchase(6, de3="010000")))[39] == "000"
             assert (await stage.ask(purchase(7)))[39] == "000"
             assert len(stage.northgate.of("1100")) == 6
+
+    run(test())
+
+
+def test_a_connection_that_was_cut_is_replaced_unseen(postgres_dsn: str, postgres_superuser_dsn: str) -> None:
+    """Neither the look at a card nor a decision in the bank's stead fails for it; the decision is made once."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn, down=DOWN) as stage:
+            await cut_connections(postgres_superuser_dsn)
+            first = await stage.ask(purchase(1))
+            assert first[39] == "000"
+            await cut_connections(postgres_superuser_dsn)
+            assert (await stage.ask(purchase(2)))[39] == "000"
+            (row,) = await stage.rows("SELECT count FROM network.stand_in_usage")
+            assert row["count"] == 2
+            assert next(row["approval_code"] for row in await stage.advices()) == first[38]
 
     run(test())

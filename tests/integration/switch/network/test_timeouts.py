@@ -4,7 +4,15 @@ import asyncio
 
 from tests.integration.switch.links.peers import WIRE, eventually, make_answer, run
 from tests.integration.switch.network.fake_bank import approve, silent_on
-from tests.integration.switch.network.stage import CARD, CIPHER, HARBOUR_CARD, make_network, purchase, staged
+from tests.integration.switch.network.stage import (
+    CARD,
+    CIPHER,
+    HARBOUR_CARD,
+    cut_connections,
+    make_network,
+    purchase,
+    staged,
+)
 
 from switch.iso8583.message import Message
 from switch.network.payloads import open_message
@@ -173,5 +181,32 @@ def test_while_the_store_is_away_nothing_new_is_taken(postgres_dsn: str, postgre
             assert (answer[11], answer[39]) == ("000001", "911")
             assert stage.service.well
             assert await stage.delivered(1)
+
+    run(test())
+
+
+def test_connections_to_the_database_that_are_cut_lose_no_reversal(
+    postgres_dsn: str, postgres_superuser_dsn: str
+) -> None:
+    """Cut again and again while hundreds time out: every 911 that left has its reversal, and each is delivered."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn) as stage:
+            harbour = stage.banks["harbour"]
+            assert (await stage.ask(purchase(999, pan=HARBOUR_CARD)))[39] == "000"
+            harbour.react = silent_on("110")
+            await stage.terminal.send(*(purchase(number, pan=HARBOUR_CARD) for number in range(1, 301)))
+            told: set[str] = set()
+            while len(told) < 300:
+                if len(told) % 60 == 0:
+                    await cut_connections(postgres_superuser_dsn)
+                answer = await stage.terminal.receive()
+                assert answer[39] == "911"
+                told.add(answer[11])
+            rows = await stage.advices()
+            assert {row["original_key"].split(":")[1] for row in rows} == told
+            assert len(rows) == 300
+            assert await stage.delivered(300)
+            assert {message[56][4:10] for message in harbour.of("1420", "1421")} == told
 
     run(test())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postrail.domain.errors import Permanent, ReasonCode, Retryable
-from switch.network import advice_writer
+from switch.network import advice_writer, tasks
 from switch.network.advice_writer import AdviceWriter, StoreIsFull
 from switch.network.store import NewAdvice
 
@@ -23,11 +23,15 @@ class Store:
         self.batches: list[list[str]] = []
         self.away = 0
         self.poison = ""
+        self.unforeseen = False
         self.gate: asyncio.Event | None = None
 
     async def keep_advices(self, advices: Sequence[NewAdvice], *, delay_seconds: float) -> list[bool]:
         if self.gate is not None:
             await self.gate.wait()
+        if self.unforeseen:
+            self.unforeseen = False
+            raise ArithmeticError
         if self.away:
             self.away -= 1
             raise Retryable("away")
@@ -120,7 +124,7 @@ def test_at_the_bound_what_need_not_be_kept_is_refused() -> None:
     async def test() -> None:
         store = Store()
         store.gate = asyncio.Event()
-        writer, _ = make_writer(store, waiting_max=2)
+        writer, _ = make_writer(store, waiting_max=3)
         await writer.start()
         first = asyncio.create_task(writer.keep(make("0")))
         await asyncio.sleep(0.01)
@@ -131,6 +135,22 @@ def test_at_the_bound_what_need_not_be_kept_is_refused() -> None:
         must = asyncio.create_task(writer.keep(make("4"), must=True))
         store.gate.set()
         assert await asyncio.gather(first, *more, must) == [True] * 4
+        await writer.stop()
+
+    asyncio.run(test())
+
+
+def test_an_error_that_nobody_thought_of_forgets_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writing begins again with those that it failed for."""
+    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.0)
+
+    async def test() -> None:
+        store = Store()
+        store.unforeseen = True
+        writer, _ = make_writer(store)
+        await writer.start()
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*(writer.keep(make(str(n))) for n in range(3))) == [True] * 3
         await writer.stop()
 
     asyncio.run(test())
