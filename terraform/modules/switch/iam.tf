@@ -31,19 +31,18 @@ locals {
     var.tables_key_statement,
   ]
 
-  # Keys that never leave the hardware. A party uses those that the operator named, and makes and exports none.
-  hardware_statements = [for statement in [{
-    sid = "UseHardwareKeys"
-    actions = [
-      "payment-cryptography:GenerateMac",
-      "payment-cryptography:GeneratePinData",
-      "payment-cryptography:TranslatePinData",
-      "payment-cryptography:VerifyMac",
-      "payment-cryptography:VerifyPinData",
-    ]
+  # Keys that never leave the hardware. A party does its own work with those that the operator named: a network puts PINs
+  # under the bank's key, a bank verifies them. Nobody makes, exports or deletes keys.
+  pin_work = {
+    network = ["payment-cryptography:TranslatePinData"]
+    bank    = ["payment-cryptography:VerifyPinData"]
+  }
+  hardware_statements = { for kind, actions in local.pin_work : kind => [for statement in [{
+    sid       = "UseHardwareKeys"
+    actions   = actions
     resources = var.settings.hsm_key_arns
     condition = {}
-  }] : statement if var.settings.hsm == "payment_cryptography"]
+  }] : statement if var.settings.hsm == "payment_cryptography"] }
 
   statements = {
     for id, party in local.parties : id => concat(
@@ -66,7 +65,7 @@ locals {
           condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.platform.region}.amazonaws.com" } }
         },
       ],
-      local.hardware_statements,
+      local.hardware_statements[party.kind],
       [for statement in local.bank_statements : statement if party.kind == "bank"],
     )
   }
