@@ -135,13 +135,14 @@ class NetworkService:
     async def stop(self) -> None:
         """Refuse what is new, answer what was begun, leave the rest in the store."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.network.response_seconds + STOP_MARGIN_SECONDS)
         self._purge.cancel()
-        for issuer in self._issuers.values():
-            await issuer.stored.stop()
+        await asyncio.gather(self._drain(), *(issuer.stored.stop() for issuer in self._issuers.values()))
         await asyncio.gather(*(issuer.links.stop() for issuer in self._issuers.values()))
         await self._writer.stop()
+
+    async def _drain(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self.network.response_seconds + STOP_MARGIN_SECONDS)
 
     @property
     def well(self) -> bool:

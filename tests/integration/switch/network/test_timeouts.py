@@ -210,3 +210,19 @@ def test_connections_to_the_database_that_are_cut_lose_no_reversal(
             assert {message[56][4:10] for message in harbour.of("1420", "1421")} == told
 
     run(test())
+
+
+def test_a_network_that_stops_answers_what_it_began(postgres_dsn: str) -> None:
+    """A payment whose bank is silent is answered and its reversal stored before the process may end."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn) as stage:
+            stage.northgate.react = silent_on("110", "142")
+            await stage.terminal.send(purchase(1))
+            assert await eventually(lambda: bool(stage.northgate.received))
+            await stage.service.stop()
+            assert (await stage.terminal.receive())[39] == "911"
+            assert len(await stage.advices("pending")) == 1
+            assert (await stage.ask(purchase(2)))[39] == "907"
+
+    run(test())
