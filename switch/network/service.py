@@ -146,8 +146,12 @@ class NetworkService:
 
     @property
     def well(self) -> bool:
-        """Whether it can take authorizations: its store works. Banks that are away are no fault of the network."""
-        return self._writer.well and not self._stopping
+        """Whether it answers requests. A store or a bank that is away is no reason to end a network.
+
+        What it answers then is a refusal, which cardholders are better off with than with nobody; what waits to be
+        stored would be lost with its process. `details` tells of both.
+        """
+        return not self._stopping
 
     def details(self) -> Mapping[str, object]:
         """What it counts, for people and monitors; no card data."""

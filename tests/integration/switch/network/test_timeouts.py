@@ -172,14 +172,15 @@ def test_while_the_store_is_away_nothing_new_is_taken(postgres_dsn: str, postgre
             stage.northgate.react = silent_on("110")
             await stage.rows("ALTER TABLE network.advices RENAME TO advices_away")
             await stage.terminal.send(purchase(1))
-            assert await eventually(lambda: not stage.service.well)
+            assert await eventually(lambda: not stage.service.details()["store_well"])
+            assert stage.service.well
             refused = await stage.ask(purchase(2))
             assert (refused[11], refused[39]) == ("000002", "909")
             await asyncio.sleep(0.2)
             await stage.rows("ALTER TABLE network.advices_away RENAME TO advices")
             answer = await stage.terminal.receive()
             assert (answer[11], answer[39]) == ("000001", "911")
-            assert stage.service.well
+            assert stage.service.details()["store_well"]
             assert await stage.delivered(1)
 
     run(test())
