@@ -198,6 +198,8 @@ def _sentence(outcomes: list[Outcome]) -> str:
         return "No answer came; the payment was reversed." if last.undone else "No answer came."
     if not _is_approved(last):
         return f"Declined: {explain_action(last.action_code)}."
+    if last.exchanges[0].sent.mti[1] != "1":
+        return f"Acknowledged: {explain_action(last.action_code)}."
     approval = last.answer.get(38)
     return f"Approved: {last.action_code}{f', approval code {approval}' if approval else ''}."
 

@@ -116,7 +116,9 @@ def test_a_receipt_takes_a_payment_back(network, postrail, tmp_path: Path) -> No
     assert postrail("cardholder", "pay", "12.50", "GBP", "--receipt", str(receipt))[0] == 0
     assert list(find_clear_pans(receipt.read_text())) == []
     assert "2812" not in receipt.read_text()
-    assert postrail("cardholder", "reverse", str(receipt))[0] == 0
+    code, out, _ = postrail("cardholder", "reverse", str(receipt))
+    assert code == 0
+    assert "Acknowledged: 400 reversal accepted." in out
     assert postrail("cardholder", "reverse", str(receipt), "--left", "2.50")[0] == 0
     paid, whole, part = network.heard
     assert (whole.mti, whole[24], whole[56][4:10]) == ("1420", "400", paid[11])
