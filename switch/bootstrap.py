@@ -97,7 +97,7 @@ async def build_network(network_id: str, settings: SwitchSettings) -> NetworkPro
     banks = ecosystem.members(network_id)
     _provide_tls(settings, network.listen, *(bank.listen for bank in banks))
     wires = {bank.id: await _wire(bank.listen, hsm) for bank in banks}
-    pool = await open_pool(_dsn(settings))
+    pool = await open_pool(partial(_dsn, settings))
     service = NetworkService(
         network,
         banks,
