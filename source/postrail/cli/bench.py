@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
+from postrail.bench.fuzz_switch import FuzzFailed, fuzz_switch
 from postrail.bench.ledger import ACCOUNTS, measure_ledger
 from postrail.bench.pipeline import measure_pipeline
 from postrail.bench.stages import measure_stages
 from postrail.bench.switch import CARDS, Plan, measure_switch
 from postrail.cli import console
+from postrail.cli.failures import CommandError
 from postrail.settings import Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure speed on this machine.")
@@ -152,6 +154,41 @@ def switch(
         f"{report['authorizations']:,} answered, {report['lost']} lost, {report['approved']:,} approved = active holds"
     )
     _print_machine(report)
+
+
+@app.command()
+def fuzz(
+    count: Annotated[int, typer.Option(min=100, help="Spoiled messages.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed spoils alike.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Send spoiled messages to networks and a bank while neighbours pay. The exit code is 0 only when nobody suffers.
+
+    Nobody suffers when the processes are up, every valid message was answered, and memory did not grow.
+    """
+    problem = ""
+    with console.working("Sending spoiled messages"):
+        try:
+            report = fuzz_switch(count, seed=seed, config_dir=Settings().resolved_config_dir())
+        except FuzzFailed as error:
+            problem, report = str(error), dict(error.report)
+    if as_json:
+        console.write_json(report)
+    else:
+        out = console.out()
+        out.print(
+            f"Fuzz: {report['messages']:,} spoiled messages in {report['seconds']} s, {report['rejected']:,} rejected, "
+            f"{report['answered']:,} answered, {report['closed']:,} lines closed on a broken frame"
+        )
+        out.print(
+            f"{report['neighbours_answered']:,} of {report['neighbours_sent']:,} valid messages in between answered"
+        )
+        out.print(
+            f"Memory of all processes: {report['rss_start_mib']} MiB at first, {report['rss_end_mib']} MiB at last"
+        )
+        _print_machine(report)
+    if problem:
+        raise CommandError(problem)
 
 
 def _listed(rates: list[int]) -> str:

@@ -44,15 +44,15 @@ def await_quiet(stage: Stage) -> None:
 
 def find_faults(stage: Stage, crowd: Crowd) -> list[str]:
     """Everything that is not as cardholders were told; nothing, as a rule. Payments must be quiet."""
-    faults = _find_faults_of_payments(stage, crowd)
-    faults += _find_faults_of_relay(stage)
+    faults = find_faults_of_payments(stage, crowd)
+    faults += find_faults_of_relay(stage)
     _post_everything(stage)
-    faults += _find_faults_of_accounts(stage, crowd)
+    faults += find_faults_of_accounts(stage, crowd)
     faults += differences(stage.dsn)
     return faults
 
 
-def _find_faults_of_payments(stage: Stage, crowd: Crowd) -> list[str]:
+def find_faults_of_payments(stage: Stage, crowd: Crowd) -> list[str]:
     """Before anything is posted: approved is held, or owed without a hold; everything else is nothing."""
     rows = [Record(*row) for row in stage.rows(_RECORDS)]
     records = {row.key: row for row in rows}
@@ -67,35 +67,35 @@ def _find_faults_of_payments(stage: Stage, crowd: Crowd) -> list[str]:
 
 
 def _problem_of(payment: Payment, record: Record | None) -> str | None:
+    owes = payment.approved and payment.undone < payment.amount
     is_live = record is not None and record.action_code < "100" and record.reversed < record.amount
-    if not payment.approved or payment.undone == payment.amount:
-        if is_live:
-            return "the cardholder owes nothing, the bank thinks otherwise"
-        if record is not None and record.hold == "active":
-            return "money is held for nothing"
-        return None
+    if not owes and is_live:
+        return "the cardholder owes nothing, the bank thinks otherwise"
+    if not owes:
+        return "money is held for nothing" if record is not None and record.hold == "active" else None
     if record is None or not is_live:
         return "the cardholder has seen an approval, the bank has none"
-    if record.reversed != payment.undone:
-        return "another part is taken back than the cardholder took back"
-    if payment.kind == "refund":
-        return "a refund holds money" if record.hold else None
-    # What a network approved in the bank's stead above the balance is owed, and cannot be held.
-    if record.hold not in {"active", None}:
-        return "nothing is held"
-    if payment.completed is not None and record.completions != 1:
-        return "its completion is not there, or more than once"
-    return None
+    wrongs = {
+        "another part is taken back than the cardholder took back": record.reversed != payment.undone,
+        # What a network approved in the bank's stead above the balance is owed, and cannot be held.
+        "what is owed is not held": record.hold not in {"active", None},
+        "a refund holds money": payment.kind == "refund" and record.hold is not None,
+        "its completion is not there, or more than once": payment.completed is not None and record.completions != 1,
+    }
+    return "; ".join(wrong for wrong, is_wrong in wrongs.items() if is_wrong) or None
 
 
-def _find_faults_of_relay(stage: Stage) -> list[str]:
+def find_faults_of_relay(stage: Stage) -> list[str]:
     """Each approval of the bank is in the table, and nothing else is."""
     approved = Counter(
-        f"pay_{row[0].hex}" for row in stage.rows("SELECT payment_id FROM bank.authorizations WHERE action_code < '100'")
+        f"pay_{row[0].hex}"
+        for row in stage.rows("SELECT payment_id FROM bank.authorizations WHERE action_code < '100'")
     )
     items = Counter(item["payment_id"] for item in stage.table.items())
     lost, invented = approved - items, items - approved
-    return [f"not in the table: {sorted(lost)}"] * bool(lost) + [f"only in the table: {sorted(invented)}"] * bool(invented)
+    return [f"not in the table: {sorted(lost)}"] * bool(lost) + [f"only in the table: {sorted(invented)}"] * bool(
+        invented
+    )
 
 
 def _post_everything(stage: Stage) -> None:
@@ -112,7 +112,7 @@ def _post_everything(stage: Stage) -> None:
     )
 
 
-def _find_faults_of_accounts(stage: Stage, crowd: Crowd) -> list[str]:
+def find_faults_of_accounts(stage: Stage, crowd: Crowd) -> list[str]:
     """After everything is posted: each account has lost exactly what its cardholder bought."""
     faults = []
     balances = {row[0]: row[1:] for row in stage.rows(_BALANCES)}

@@ -136,9 +136,7 @@ class Crowd:
     async def _pay(self, chance: random.Random, terminal: Terminal, till: Till) -> None:
         card = chance.choice(self.stage.cards)
         held = HeldCard(card.pan, card.expiry[2:4] + card.expiry[5:7])
-        kind = chance.choices(
-            ["purchase", "cash", "refund", "pre_authorisation"], weights=[55, 10, 12, 23]
-        )[0]
+        kind = chance.choices(["purchase", "cash", "refund", "pre_authorisation"], weights=[55, 10, 12, 23])[0]
         amount = Money(chance.randint(1, 60) * 100, "GBP")
         compose = {
             "purchase": terminal.purchase,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,7 @@ class Postgres:
     def create_database(self) -> str:
         """The owner's DSN of a new, migrated database."""
         name = f"faults_{secrets.token_hex(6)}"
-        admin = (
-            f"postgresql://postgres:{self._settings.superuser_password}@127.0.0.1:{self._settings.port}/postgres"
-        )
+        admin = f"postgresql://postgres:{self._settings.superuser_password}@127.0.0.1:{self._settings.port}/postgres"
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} OWNER {local_postgres.OWNER}")
         dsn = f"{self._settings.dsn.rsplit('/', 1)[0]}/{name}"
@@ -64,7 +63,7 @@ class Postgres:
         return dsn
 
     def kill(self) -> None:
-        """kill -9 of the server; its children end by themselves when they notice."""
+        """Kill -9 of the server; its children end by themselves when they notice."""
         record = processes.running(self._state, local_postgres.NAME)
         if record is None:
             raise AssertionError("PostgreSQL was not running")
@@ -146,6 +145,10 @@ class Table:
             for item in page["Items"]
         ]
 
+    def remove(self, item: dict[str, Any]) -> None:
+        """As if it had been lost."""
+        self._client.delete_item(TableName=self.name, Key={"payment_id": {"S": item["payment_id"]}})
+
 
 @dataclass
 class Stage:
@@ -171,21 +174,18 @@ class Stage:
 
     def start(self, *kinds: str) -> None:
         """Start `network`, `bank` or both; returns when they say that they take messages."""
-        places = {kind: self._spawn(kind) for kind in kinds}
-        for kind, (log, begin) in places.items():
-            process = self.running[kind]
-            await_condition(
-                lambda process=process, log=log, begin=begin: (
-                    process.poll() is not None or b"takes messages" in log.read_bytes()[begin:]
-                ),
-                f"the {kind} takes messages",
-                START_SECONDS_MAX,
-            )
-            if process.poll() is not None:
+        logs = {kind: self._spawn(kind) for kind in kinds}
+        for kind, (log, begin) in logs.items():
+            await_condition(partial(self._has_begun, kind, log, begin), f"the {kind} is up", START_SECONDS_MAX)
+            if self.running[kind].poll() is not None:
                 raise AssertionError(f"the {kind} ended: {log.read_text(encoding='utf-8')[-2_000:]}")
 
+    def _has_begun(self, kind: str, log: Path, begin: int) -> bool:
+        """Whether it has said that it takes messages, or never will."""
+        return self.running[kind].poll() is not None or b"takes messages" in log.read_bytes()[begin:]
+
     def kill(self, *kinds: str) -> None:
-        """kill -9. What the dead bank had leased for its relay is free at once: nobody waits a minute here."""
+        """Kill -9. What the dead bank had leased for its relay is free at once: nobody waits a minute here."""
         for kind in kinds:
             self.running[kind].kill()
         for kind in kinds:
@@ -306,9 +306,7 @@ def _write_ecosystem(folder: Path) -> Ecosystem:
     return load_ecosystem(path)
 
 
-def _open_cards(
-    dsn: str, ecosystem: Ecosystem, folder: Path, count: int, balance_minor: int
-) -> list[SampleCard]:
+def _open_cards(dsn: str, ecosystem: Ecosystem, folder: Path, count: int, balance_minor: int) -> list[SampleCard]:
     with Database(dsn) as database:
         return make_sample_cards(
             database,

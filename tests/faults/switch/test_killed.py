@@ -1,35 +1,24 @@
 """Whatever is killed when: what cardholders saw is what the books hold, and no card number is left anywhere."""
 
+import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import SystemRandom
 
-import asyncio
-import os
-
 import pytest
-from tests.faults.switch.audit import await_quiet, find_faults
+from tests.faults.switch.audit import (
+    await_quiet,
+    find_faults,
+    find_faults_of_accounts,
+    find_faults_of_payments,
+    find_faults_of_relay,
+)
 from tests.faults.switch.crowd import Crowd
 from tests.faults.switch.pan_scan import PanScan
 from tests.faults.switch.stage import Cloud, Postgres, Stage, staged
 
 PAYMENTS_BEFORE, PAYMENTS_AFTER = 80, 120
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A server of this file's own: it is killed."""
-    server = Postgres(tmp_path_factory.mktemp("faults"))
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """An emulator of this file's own: it is frozen."""
-    emulator = Cloud(tmp_path_factory.mktemp("cloud"))
-    yield emulator
-    emulator.remove()
 
 
 def kill_bank(stage: Stage) -> None:
@@ -77,6 +66,29 @@ def test_what_cardholders_saw_is_what_the_books_hold(
         assert crowd.told["000"] > PAYMENTS_BEFORE // 2, crowd.told
         found = list(find_pans(stage))
         assert not found, f"seed {seed}:\n" + "\n".join(found[:20])
+
+
+def test_the_audit_tells_of_everything_that_is_not_as_cardholders_were_told(
+    postgres: Postgres, cloud: Cloud, tmp_path: Path
+) -> None:
+    """The same books are wrong when a cardholder was told something else, or when the table lacks an item."""
+    with staged(postgres, cloud, tmp_path) as stage:
+        crowd = Crowd(stage, seed=1)
+        asyncio.run(crowd.play(lambda: None, before=40, after=20))
+        await_quiet(stage)
+        assert crowd.told.keys() <= {"000", "116"}
+        held = next(each for each in crowd.payments if each.kind == "purchase" and each.approved and not each.undone)
+        held.told = "undone"
+        assert len(find_faults_of_payments(stage, crowd)) == 1
+        stan = held.request.fields[11]
+        held.told, held.request.fields[11] = "000", "999999"
+        assert "none" in find_faults_of_payments(stage, crowd)[0]
+        held.request.fields[11] = stan
+        assert find_faults(stage, crowd) == []
+        held.told = "undone"
+        assert held.card.account_id in find_faults_of_accounts(stage, crowd)[0]
+        stage.table.remove(stage.table.items()[0])
+        assert "not in the table" in find_faults_of_relay(stage)[0]
 
 
 def find_pans(stage: Stage) -> Iterator[str]:
