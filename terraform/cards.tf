@@ -6,7 +6,7 @@ locals {
   # Generated beside the OpenAPI documents, from the list that the functions themselves route by.
   api_routes = jsondecode(file("${path.root}/../schemas/api-routes.json"))
 
-  # Where most issuers publish their keys (Amazon Cognito among them), unless they are said to be elsewhere.
+  # Where most issuers publish their keys, unless they are said to be elsewhere.
   published_keys = startswith(var.token_issuer, "https://") && var.target.jwt_authorizer ? "${trimsuffix(var.token_issuer, "/")}/.well-known/jwks.json" : ""
 }
 

@@ -22,6 +22,16 @@ batch = {
   memory_mb = 4096
 }
 
+# Who signs access tokens for the APIs.
+token_issuer = "https://tokens.example.com"
+
+# Networks and banks run once they have a place, an image (make image IMAGE=switch) and keys: docs/switch-in-aws.md.
+# switch = {
+#   vpc_id         = "vpc-0123456789abcdef0"
+#   subnet_ids     = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
+#   acquirer_cidrs = ["10.20.0.0/16"]
+# }
+
 # Where the books count, use COMPLIANCE: then nobody deletes an anchor within these days, and nobody the bucket either.
 anchors = {
   lock_mode = "GOVERNANCE"
