@@ -17,7 +17,7 @@ from postrail.adapters.aws.batches import in_tens, pause_s
 from postrail.adapters.aws.clients import retryable
 from postrail.adapters.aws.observability import logger
 from postrail.adapters.postgres.queries import statements
-from postrail.domain.errors import Retryable
+from postrail.domain.errors import PostrailError, Retryable
 from switch.bank.store import BankDatabase
 from switch.ecosystem import Bank
 
@@ -25,6 +25,8 @@ TOGETHER_MAX: Final = 200
 """Rows claimed at once."""
 WRITE_MAX: Final = 25
 """BatchWriteItem takes 25 items."""
+WRITERS: Final = 4
+"""Writes at once: one takes some ten milliseconds."""
 LEASE_SECONDS: Final = 60.0
 RETENTION: Final = timedelta(days=30)
 """How long an item stays in the table."""
@@ -120,20 +122,34 @@ class Relay:
         rows = await self._database.fetch(_SQL["claim"], self._bank.id, TOGETHER_MAX, LEASE_SECONDS)
         if not rows:
             return 0
-        items = [orjson.loads(row["item"]) for row in sorted(rows, key=lambda row: int(row["relay_id"]))]
-        ids = {item["payment_id"]: row for item, row in zip(items, sorted(r["relay_id"] for r in rows), strict=True)}
-        try:
-            left = await asyncio.to_thread(table.write, items)
-        except Retryable:
-            await self._database.fetch(_SQL["release"], list(ids.values()))
-            raise
-        written = [relay_id for payment_id, relay_id in ids.items() if payment_id not in set(left)]
+        claimed = sorted((int(row["relay_id"]), orjson.loads(row["item"])) for row in rows)
+        written, failure = await self._write(table, claimed)
         await self._database.fetch(_SQL["forget"], written)
         self.relayed += len(written)
+        left = {relay_id for relay_id, _ in claimed} - set(written)
         if left:
-            await self._database.fetch(_SQL["release"], [ids[payment_id] for payment_id in left])
-            raise Retryable(f"the table has no capacity for {len(left)} items")
+            await self._database.fetch(_SQL["release"], sorted(left))
+            raise failure or Retryable(f"the table has no capacity for {len(left)} items")
         return len(rows)
+
+    async def _write(
+        self, table: ApprovalsTable, claimed: Sequence[tuple[int, dict[str, str]]]
+    ) -> tuple[list[int], Retryable | None]:
+        """Write in several threads; which rows the table has now, and what failed if anything did."""
+        runs = list(in_tens(claimed, WRITE_MAX))
+        room = asyncio.Semaphore(WRITERS)
+
+        async def write(run: Sequence[tuple[int, dict[str, str]]]) -> list[int] | Retryable:
+            async with room:
+                try:
+                    refused = set(await asyncio.to_thread(table.write, [item for _, item in run]))
+                except Retryable as error:
+                    return error
+            return [relay_id for relay_id, item in run if item["payment_id"] not in refused]
+
+        outcomes = await asyncio.gather(*map(write, runs))
+        written = [relay_id for outcome in outcomes if not isinstance(outcome, Retryable) for relay_id in outcome]
+        return written, next((outcome for outcome in outcomes if isinstance(outcome, Retryable)), None)
 
     async def _run(self, table: ApprovalsTable) -> None:
         pause = LOOK_SECONDS
@@ -142,9 +158,10 @@ class Relay:
             try:
                 claimed = await self.relay_some(table)
                 self.well, pause = True, LOOK_SECONDS
-            except Retryable as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the approvals must leave some day
                 if self.well:
-                    logger.warning("approvals cannot be relayed", bank=self._bank.id, error_text=str(error))
+                    text = str(error) if isinstance(error, PostrailError) else type(error).__name__
+                    logger.error("approvals cannot be relayed", bank=self._bank.id, error_text=text)
                 self.well, pause = False, min(pause * 2, PAUSE_SECONDS_MAX)
                 await _wait(self._stopping, pause)
                 continue

@@ -18,7 +18,7 @@ from postrail.adapters.aws.observability import logger
 from postrail.adapters.postgres.queries import statements
 from postrail.contracts.events import AuthorizationReversed
 from postrail.domain.authorization import content_fingerprint
-from postrail.domain.errors import Permanent, Retryable
+from postrail.domain.errors import Permanent, PostrailError
 from postrail.ports import Clock, IdSource
 from switch.bank.authorizations import correlation_of
 from switch.bank.reversals import reversed_event
@@ -76,7 +76,14 @@ class Settler:
         for row in rows:
             if self._stopping:
                 break
-            settled += await self._settle(row["reversal_key"])
+            try:
+                settled += await self._settle(row["reversal_key"])
+            except Permanent as error:
+                # It must not keep those behind it from being looked at.
+                self.refused += 1
+                logger.error("a reversal cannot be settled", bank=self._bank.id, reason=error.reason)
+                later = self._clock.now() + timedelta(seconds=LOOK_AGAIN_SECONDS_MAX)
+                await self._database.fetch(_SQL["put_off"], self._bank.id, row["reversal_key"], later)
         self.settled += settled
         return settled
 
@@ -84,8 +91,9 @@ class Settler:
         while not self._stopping:
             try:
                 await self.settle_due()
-            except (Retryable, Permanent) as error:
-                logger.warning("waiting reversals could not be settled", bank=self._bank.id, error_text=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next round may succeed
+                text = str(error) if isinstance(error, PostrailError) else type(error).__name__
+                logger.error("waiting reversals could not be settled", bank=self._bank.id, error_text=text)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._round_seconds):
                     await self._wake.wait()
