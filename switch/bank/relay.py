@@ -96,6 +96,8 @@ class Relay:
         self.relayed = 0
         self.well = True
         """Whether the last attempt to write succeeded."""
+        self.waiting = 0
+        """How many approvals waited when they were last counted: at each failure, and when all were written."""
 
     def start(self) -> None:
         """Begin."""
@@ -163,9 +165,12 @@ class Relay:
                     text = str(error) if isinstance(error, PostrailError) else type(error).__name__
                     logger.error("approvals cannot be relayed", bank=self._bank.id, error_text=text)
                 self.well, pause = False, min(pause * 2, PAUSE_SECONDS_MAX)
+                with suppress(Retryable):
+                    self.waiting = await self.count_waiting()
                 await _wait(self._stopping, pause)
                 continue
             if claimed < TOGETHER_MAX and not self._stopping.is_set():
+                self.waiting = 0
                 await _wait(self._wake, LOOK_SECONDS)
 
 

@@ -96,6 +96,7 @@ class BankService:
             "turned_away": counters.turned_away,
             "relayed": self._relay.relayed,
             "relay_is_well": self._relay.well,
+            "unrelayed": self._relay.waiting,
             "settled": self._settler.settled,
         }
 

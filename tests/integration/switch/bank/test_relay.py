@@ -82,6 +82,7 @@ def test_the_bank_works_while_the_table_is_away(postgres_dsn: str) -> None:
             assert {answer[39] for answer in answers} == {"000"}
             await until(lambda: not terminal.bank.details()["relay_is_well"])
             assert await terminal.bank.count_unrelayed() == 5
+            await until(lambda: terminal.bank.details()["unrelayed"] == 5)
             assert terminal.bank.well
             table.away = False
             await until(lambda: books.items() == [])
