@@ -3,7 +3,7 @@ name_prefix = "postrail-dev"
 region      = "eu-west-2"
 
 # An existing PostgreSQL 15 or later, reachable from these subnets. From a VPC the functions also need a way to
-# EventBridge, SQS, Secrets Manager and S3: a NAT gateway or endpoints.
+# EventBridge, SQS, SNS, DynamoDB, KMS, Secrets Manager and S3: a NAT gateway or endpoints.
 ledger = {
   host               = "ledger.example.internal"
   username           = "postrail"

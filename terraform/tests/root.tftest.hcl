@@ -77,6 +77,11 @@ run "every_route_of_the_apis_wants_a_token" {
     condition     = output.api.jwt_authorizer && output.api.token_issuer == "https://tokens.example.com"
     error_message = "Checked by API Gateway, against the given issuer."
   }
+
+  assert {
+    condition     = toset(output.api.routes) == toset([for route in jsondecode(file("../schemas/api-routes.json")) : "${route.api} ${route.method} ${route.path}"])
+    error_message = "The routes that the functions serve, and no others."
+  }
 }
 
 run "anchors_are_locked_for_a_year" {

@@ -13,6 +13,7 @@ output "api" {
     { for name, url in local.urls : "${name}_url" => url },
     { for name, api in aws_apigatewayv2_api.this : "${name}_id" => api.id },
     {
+      routes         = sort(keys(aws_apigatewayv2_route.this))
       token_issuer   = var.token.issuer
       token_audience = var.token.audience
       # False: nobody checks tokens before the functions do.
