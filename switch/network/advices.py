@@ -81,8 +81,8 @@ class Advices:
         key = message_key(message)
         original = original_key(message) or key
         known = self._window.find(original) if original != key else None
-        if known is not None and (known.refused or (told.lookup and not is_same_card(known, told.lookup))):
-            # There is nothing at the bank: it was refused here or there, or this one was, under another's key.
+        if known is not None and (known.left_nothing or (told.lookup and not is_same_card(known, told.lookup))):
+            # There is nothing to undo or complete: it was refused, or this one was, under the key of another card's.
             self._counters.not_passed_on += 1
             return Decision(REVERSED if told.is_reversal else NOT_TRACED)
         found = self._ranges.find(told.card.pan) if told.card else None

@@ -116,7 +116,7 @@ class Authorizations:
         """Something unforeseen ended a decision: undo what the bank may have approved. Raises Permanent."""
         issuer = self._issuers.get(inquiry.entry.bank_id)
         if inquiry.entry.sent and issuer is not None:
-            await self._reversals.store(inquiry.message, inquiry.lookup, issuer.bank, reason=INVALID_RESPONSE)
+            await self._undo(inquiry.message, inquiry, issuer.bank, INVALID_RESPONSE)
 
     def _forwarded(self, inquiry: Inquiry, expiry: str, moment: datetime) -> Message:
         """The request as the bank gets it: a transmission of the network's own, complete with number and month."""
@@ -187,12 +187,16 @@ class Authorizations:
     async def _give_up(self, request: Message, inquiry: Inquiry, bank: Bank) -> Decision:
         """Whether the bank approved is not known: it must not have."""
         self._counters.timed_out += 1
-        await self._reversals.store(request, inquiry.lookup, bank, reason=TIMED_OUT)
+        await self._undo(request, inquiry, bank, TIMED_OUT)
         return Decision(ISSUER_TIMED_OUT)
+
+    async def _undo(self, request: Message, inquiry: Inquiry, bank: Bank, reason: str) -> None:
+        await self._reversals.store(request, inquiry.lookup, bank, reason=reason)
+        inquiry.entry.undone = True
 
     async def _distrust(self, request: Message, inquiry: Inquiry, bank: Bank) -> Decision:
         self._counters.invalid_answers += 1
-        await self._reversals.store(request, inquiry.lookup, bank, reason=INVALID_RESPONSE)
+        await self._undo(request, inquiry, bank, INVALID_RESPONSE)
         return Decision(MALFUNCTION)
 
     def _why_not_sent(self, error: Exception, bank: Bank) -> str:
@@ -219,7 +223,7 @@ class Authorizations:
             decided = await self._stand_in.decide(request, inquiry.lookup, bank, numbers, reason=reason)
         except Retryable:
             # whether it was committed is not known; the answer is no, and the bank must not hear a yes
-            await self._reversals.store(request, inquiry.lookup, bank, reason=INVALID_RESPONSE)
+            await self._undo(request, inquiry, bank, INVALID_RESPONSE)
             return Decision(MALFUNCTION)
         if decided is None:
             return None

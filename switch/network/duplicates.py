@@ -14,6 +14,9 @@ from switch.iso8583.message import Message
 
 WAITERS_MAX: Final = 4
 """Repetitions of one message that wait for its answer; more are told that it is in progress (923)."""
+_ACCEPTED: Final = "04"
+_DECLINED: Final = "12"
+_DUPLICATE: Final = "913"
 _LOOKED_AT_MAX: Final = 16
 """More than one, so that what piled up behind something slow is caught up with."""
 
@@ -32,7 +35,8 @@ class Entry:
     """One message and what came of it. `action_code` is empty until it is answered.
 
     `answer` holds what the answer carries beside the echo of its request. `waiters` are called when there is one.
-    `card` is a hash of the card. `bank_id` says whose that is, once known; `sent` whether the bank may know of it.
+    `card` is a hash of the card. `bank_id` says whose that is, once known; `sent` whether the bank may know of it;
+    `undone` whether a reversal of it is stored.
     """
 
     fingerprint: int
@@ -43,11 +47,19 @@ class Entry:
     waiters: list[Callable[["Entry"], None]] | None = None
     bank_id: str = ""
     sent: bool = False
+    undone: bool = False
 
     @property
-    def refused(self) -> bool:
-        """Whether it was answered, and not with an approval."""
-        return self.action_code != "" and self.action_code[0] != "0"
+    def left_nothing(self) -> bool:
+        """Whether nothing of it is, or will stay, at the bank.
+
+        It was declined (1xx, 2xx), never sent, or is being undone. What a bank says with 9xx may be about another
+        attempt of its own, and 913 about another message: such a payment may be there.
+        """
+        code = self.action_code
+        if not code or code[0] in _ACCEPTED or code == _DUPLICATE:
+            return False
+        return code[0] in _DECLINED or not self.sent or self.undone
 
 
 @dataclass(slots=True)

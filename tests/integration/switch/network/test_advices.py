@@ -54,6 +54,21 @@ def test_a_reversal_of_what_was_refused_is_not_passed_on(postgres_dsn: str) -> N
     run(test())
 
 
+def test_a_reversal_of_what_a_bank_could_not_decide_is_passed_on(postgres_dsn: str) -> None:
+    """909 or 923 of a bank do not say that nothing is there, nor does a 913 that another message had."""
+
+    async def test() -> None:
+        async with staged(postgres_dsn) as stage:
+            for number, code in enumerate(("909", "923", "913"), 1):
+                stage.northgate.react = decline(code)
+                assert (await stage.ask(purchase(number)))[39] == code
+                assert (await stage.ask(reversal(purchase(number), 900 + number)))[39] == "400"
+            assert await stage.delivered(3)
+            assert stage.service.counters.not_passed_on == 0
+
+    run(test())
+
+
 def test_a_reversal_before_its_original_is_passed_on(postgres_dsn: str) -> None:
     """The network does not know the original, the bank may: it decides."""
 

@@ -1,5 +1,6 @@
 """The window in which messages are known again."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,14 +61,25 @@ def test_what_is_older_than_the_window_is_forgotten_but_not_what_is_in_progress(
     assert window.claim("slow", b"", ())[0] is Claimed.IN_PROGRESS
 
 
-def test_refusals_are_told_apart_from_approvals_and_from_nothing_yet() -> None:
-    window, _ = make()
-    _, entry = window.claim("k", b"", ())
-    assert not entry.refused
-    settle(entry, "116")
-    assert entry.refused
-    settle(entry, "000")
-    assert not entry.refused
+@pytest.mark.parametrize(
+    ("code", "sent", "undone", "left_nothing"),
+    [
+        ("", True, False, False),
+        ("000", True, False, False),
+        ("116", True, False, True),
+        ("208", True, False, True),
+        ("912", False, False, True),
+        ("911", True, True, True),
+        ("909", True, False, False),
+        ("923", True, False, False),
+        ("913", True, False, False),
+        ("913", False, False, False),
+        ("400", False, False, False),
+    ],
+)
+def test_what_left_nothing_at_the_bank_is_told_apart(code: str, sent: bool, undone: bool, left_nothing: bool) -> None:
+    """Declined, never sent, or being undone: its reversal need not be passed on. In doubt it is."""
+    assert Entry(0, 0, 0.0, code, sent=sent, undone=undone).left_nothing is left_nothing
 
 
 def test_a_key_that_was_given_up_is_new_again() -> None:
