@@ -17,8 +17,6 @@ from postrail.contracts.payment import EntryMode
 from postrail.domain.money import AMOUNT_MINOR_MAX
 from switch.bank.answers import Action
 
-HOURS_LOOKED_AT: Final = 24
-
 Limit = Annotated[int, Field(gt=0, le=AMOUNT_MINOR_MAX)]
 
 

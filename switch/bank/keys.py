@@ -6,7 +6,6 @@ from postrail.domain.authorization import content_fingerprint
 from switch.iso8583.message import Message, message_class
 from switch.iso8583.subfields import parse_original
 
-FULL_REVERSAL: Final = "400"
 PARTIAL_REVERSAL: Final = "401"
 
 

@@ -27,8 +27,6 @@ ESTIMATED: Final = "101"
 PURCHASE: Final = "00"
 CASH: Final = "01"
 REFUND: Final = "20"
-ADVICE: Final = "112"
-"""Version, class and function of the MTI of an authorization advice."""
 
 _HALF_A_YEAR: Final = timedelta(days=182)
 _NAME_LENGTH_MAX: Final = 60
