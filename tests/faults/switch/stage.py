@@ -191,7 +191,11 @@ class Stage:
         for kind in kinds:
             self.running.pop(kind).wait()
         if "bank" in kinds:
-            self.execute("UPDATE bank.approvals_to_relay SET leased_until = NULL")
+            self.end_leases()
+
+    def end_leases(self) -> None:
+        """What a bank had leased for its relay when it, or its database, was killed is free at once."""
+        self.execute("UPDATE bank.approvals_to_relay SET leased_until = NULL")
 
     def stop(self) -> None:
         """In good order, as an orchestrator does it."""

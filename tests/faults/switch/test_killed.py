@@ -34,6 +34,7 @@ def kill_network(stage: Stage) -> None:
 def kill_postgres(stage: Stage) -> None:
     stage.postgres.kill()
     stage.postgres.start()
+    stage.end_leases()
 
 
 def kill_bank_and_network(stage: Stage) -> None:
