@@ -103,7 +103,7 @@ async def build_network(network_id: str, settings: SwitchSettings) -> NetworkPro
         banks,
         store=NetworkStore(pool, network.id),
         connect=partial(_links, network, wires),
-        pan_lookup=build_pan_lookup(settings, make=True),
+        pan_lookup=build_pan_lookup(settings),
         cipher=AesGcmCipher(_message_key(settings)),
         hsm=hsm,
     )
@@ -184,7 +184,7 @@ async def build_bank(bank_id: str, settings: SwitchSettings) -> BankProcess:
     service = BankService(
         bank,
         BankDatabase(partial(_dsn, settings), connections=DATABASE_CONNECTIONS),
-        lookup=build_pan_lookup(settings, make=True),
+        lookup=build_pan_lookup(settings),
         biller=Biller(load_products(config / "products" / "default.yaml"), rates),
         fraud=RuleBasedFraudCheck(load_fraud_rules(config / "fraud.yaml")),
         hsm=hsm,
