@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from switch.ecosystem import RangeTable, load_ecosystem
 
 from postrail.domain.errors import ConfigInvalid
+from switch.ecosystem import RangeTable, load_ecosystem
 
 SHIPPED = Path(__file__).parents[3] / "config" / "ecosystem.yaml"
 
