@@ -117,7 +117,8 @@ class FrameReader:
             try:
                 length = self._framing.read_length(stream[place : place + header_bytes])
             except MessageInvalid as error:
-                self.broken = error
+                # without the calls that it came from: they hold all that came with it, for as long as this reader
+                self.broken = error.with_traceback(None)
                 self._rest = b""
                 return bodies
             start = place + header_bytes

@@ -107,7 +107,7 @@ class Wire:
         try:
             message = self._read(body)
         except MessageInvalid as error:
-            return Rejected(error, self._answer_to(error, header))
+            return Rejected(_alone(error), self._answer_to(error, header))
         message.header = header
         return message
 
@@ -213,6 +213,12 @@ class WireReader:
     def finish(self) -> None:
         """The peer sends no more: within a frame that sets `broken`."""
         self._frames.finish()
+
+
+def _alone(error: MessageInvalid) -> MessageInvalid:
+    """The error without the calls that it came from: they hold the message, and whoever has it, in a circle."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def _outgoing_tpdu(message: Message) -> bytes:
