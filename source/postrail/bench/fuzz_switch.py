@@ -200,6 +200,7 @@ class _Run:
             "closed": counts.closed,
             "neighbours_sent": counts.neighbours_sent,
             "neighbours_answered": counts.neighbours_answered,
+            "payments_refused": dict(counts.payments_refused),
             "rss_start_mib": self._memory.total_mib(0),
             "rss_end_mib": self._memory.total_mib(-1),
             "rss_growth": {name: round(self._memory.growth(name), 4) for name in self._memory.samples},
