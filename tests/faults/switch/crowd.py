@@ -18,7 +18,6 @@ from switch.cardholder.till import ACKNOWLEDGED, Outcome, Patience, Till
 from switch.iso8583.message import Message
 from switch.issuing.card_sample import SampleCard
 from switch.links.errors import PeerAway
-from switch.links.group import LinkGroup
 
 TERMINALS = 12
 PAUSE_SECONDS_MAX = 0.06
@@ -88,11 +87,6 @@ class Crowd:
         """How often cardholders were told what."""
         return Counter(payment.told for payment in self.payments)
 
-    @property
-    def on_the_way(self) -> int:
-        """Payments that were sent and have no answer yet."""
-        return sum(payment.told == "on the way" for payment in self.payments)
-
     async def play(self, disturb: Callable[[], None], *, before: int, after: int) -> None:
         """Pay on and on; `disturb` once `before` payments were made, stop when `after` more were made after it."""
         async with asyncio.timeout(180):
@@ -127,11 +121,7 @@ class Crowd:
                 await self._pay(chance, terminal, till)
                 await asyncio.sleep(chance.random() * PAUSE_SECONDS_MAX)
         finally:
-            await self._leave(line)
-
-    @staticmethod
-    async def _leave(line: LinkGroup) -> None:
-        await line.stop(0.5)
+            await line.stop(0.5)
 
     async def _pay(self, chance: random.Random, terminal: Terminal, till: Till) -> None:
         card = chance.choice(self.stage.cards)
@@ -160,8 +150,7 @@ class Crowd:
         dice = chance.random()
         if payment.kind == "pre_authorisation" and dice < 0.6:
             amount = chance.choice([payment.amount, payment.amount - 50])
-            approval = ""
-            await _insist(till, terminal.completion(payment.request, Money(amount, "GBP"), approval))
+            await _insist(till, terminal.completion(payment.request, Money(amount, "GBP")))
             payment.completed = amount
         elif dice > 0.85:
             await _insist(till, terminal.reversal(payment.request))
