@@ -21,6 +21,8 @@ LOCK_SECONDS_MAX: Final = 5.0
 IDLE_SECONDS_MAX: Final = 10.0
 CLOSE_SECONDS_MAX: Final = 5.0
 _QUERIES_MAX: Final = 10_000_000
+_NO_WORD_ON_THE_OUTCOME: Final = frozenset({"", "08", "53", "57", "58", "XX"})
+"""Classes of SQLSTATE that a server may answer a COMMIT with that it has already written: it ends, or is in trouble."""
 
 
 class OutcomeUnknown(Retryable):
@@ -86,7 +88,7 @@ class BankDatabase:
             failure = translate(error)
             if isinstance(failure, Retryable):
                 self.well = False
-                if committing and not isinstance(error, asyncpg.PostgresError):
+                if committing and not _is_refusal(error):
                     raise OutcomeUnknown(str(failure)) from error
             raise failure from error
 
@@ -111,6 +113,11 @@ class BankDatabase:
             connection_class=given.get("connection_class", asyncpg.Connection),
             record_class=given.get("record_class", asyncpg.Record),
         )
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether an error is the server's word that it has rolled back: neither of its own end, nor of its disks."""
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] not in _NO_WORD_ON_THE_OUTCOME
 
 
 async def _keep_as_it_is(_: object) -> None:
