@@ -53,8 +53,11 @@ check: setup ## Lint, types, architecture, schema drift, Terraform fmt, validate
 	$(BIN)/postrail rules test
 	$(LOCAL) check
 
+# Most tests wait: for Terraform, for servers that start, for what was killed. Three at a time fill two processors.
+TEST_PROCESSES ?= 3
+
 test: setup ## Run all tests: unit, contract, integration, end to end
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 unit: setup ## Run the tests that need neither Terraform nor the emulator
 	$(BIN)/pytest tests/unit tests/contract
