@@ -1,7 +1,7 @@
 """How tests are shared out to processes: `make test` runs several at a time (pytest-xdist, `--dist loadgroup`).
 
-The tests of a file stay together, so that what they set up once is set up once; end-to-end tests all stay together, since
-they share one local cloud.
+The tests of a file stay together, so that what they set up once is set up once; end-to-end tests all stay together,
+since they share one local cloud.
 """
 
 import pytest
