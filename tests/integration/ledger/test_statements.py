@@ -21,7 +21,6 @@ from tests.integration.ledger.support import (
     debit,
     make_order,
     open_accounts,
-    payment_id,
     post_orders,
     with_posting,
 )
@@ -337,7 +336,7 @@ def test_an_internal_transfer_notifies_every_account(ledger: PostgresLedger, dat
 @pytest.mark.parametrize(
     ("identifier", "reason"),
     [
-        (payment_id(), ReasonCode.TRANSACTION_NOT_FOUND),
+        ("pay_" + "0" * 32, ReasonCode.TRANSACTION_NOT_FOUND),
         ("txn_" + "0" * 32, ReasonCode.TRANSACTION_NOT_FOUND),
         ("seq_" + "0" * 32, ReasonCode.INVALID_VALUE),
         ("pay_", ReasonCode.INVALID_VALUE),
