@@ -153,6 +153,10 @@ def switch(
     out.print(
         f"{report['authorizations']:,} answered, {report['lost']} lost, {report['approved']:,} approved = active holds"
     )
+    codec = console.table("codec alone", "MAC", "encode/s", "decode/s", right=("encode/s", "decode/s"))
+    for row in report["codec"]["dialects"]:
+        codec.add_row(row["dialect"], row["mac"] or "", f"{row['encode_per_s']:,}", f"{row['decode_per_s']:,}")
+    out.print(codec)
     _print_machine(report)
 
 
