@@ -7,8 +7,9 @@ since they share one local cloud.
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test."""
+    """Name the group of each test, before pytest-xdist looks for it."""
     for item in items:
         group = "local cloud" if item.get_closest_marker("e2e") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -277,7 +277,9 @@ def _send_all(waiting: "queue.Queue[RawChunk | None]", connection: Connection) -
         chunk = waiting.get()
         try:
             connection.send(chunk)
-        except (OSError, ValueError):
-            return  # the worker is gone, or the parent hung up; the listener knows
+        except (OSError, ValueError, TypeError):
+            # The worker is gone, or the parent hung up; the listener knows. A pipe that is closed in the midst of a
+            # call has no handle any more: TypeError.
+            return
         if chunk is None:
             return
