@@ -8,8 +8,10 @@ import pytest
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Name the group of each test, before pytest-xdist looks for it."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         group = "local cloud" if item.get_closest_marker("e2e") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
