@@ -53,11 +53,13 @@ check: setup ## Lint, types, architecture, schema drift, Terraform fmt, validate
 	$(BIN)/postrail rules test
 	$(LOCAL) check
 
-# Most tests wait: for Terraform, for servers that start, for what was killed. Three at a time fill two processors.
+# Most tests wait, for servers that start and for what was killed: three files at a time fill two processors. The
+# end-to-end tests share one local cloud and come after them, one by one.
 TEST_PROCESSES ?= 3
 
 test: setup ## Run all tests: unit, contract, integration, end to end
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest tests/e2e
 
 unit: setup ## Run the tests that need neither Terraform nor the emulator
 	$(BIN)/pytest tests/unit tests/contract
