@@ -134,6 +134,4 @@ def free_ports(count: int) -> list[int]:
 
 def _new_keys(ecosystem: Ecosystem) -> dict[str, str]:
     """A new key for every name that the ecosystem's links ask for: for this crew alone."""
-    endpoints = [network.listen for network in ecosystem.networks] + [bank.listen for bank in ecosystem.banks]
-    names = {name for endpoint in endpoints for name in (endpoint.mac_key, endpoint.pin_key) if name}
-    return {name: secrets.token_hex(16) for name in sorted(names)}
+    return {name: secrets.token_hex(16) for name in ecosystem.key_names()}

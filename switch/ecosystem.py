@@ -172,6 +172,11 @@ class Ecosystem(_Part):
             }
         )
 
+    def key_names(self) -> list[str]:
+        """The names of all keys that its links ask an HSM for, sorted."""
+        endpoints = [network.listen for network in self.networks] + [bank.listen for bank in self.banks]
+        return sorted({name for each in endpoints for name in (each.mac_key, each.pin_key) if name})
+
     def members(self, network_id: str) -> tuple[Bank, ...]:
         """The banks that a network reaches."""
         return tuple(bank for bank in self.banks if network_id in bank.networks)

@@ -192,9 +192,7 @@ def _set_up_bank(bank: Bank, scenario: Scenario) -> Bank:
 
 def _throwaway_keys(ecosystem: Ecosystem) -> dict[str, str]:
     """A key for every name that the ecosystem gives: for this rehearsal alone."""
-    endpoints = [network.listen for network in ecosystem.networks] + [bank.listen for bank in ecosystem.banks]
-    names = {name for each in endpoints for name in (each.mac_key, each.pin_key) if name}
-    return {name: token_hex(16) for name in names}
+    return {name: token_hex(16) for name in ecosystem.key_names()}
 
 
 def _write(ecosystem: Ecosystem, settings: SwitchSettings) -> None:
