@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from botocore.exceptions import ClientError
+
+from postrail.stages.decode import scrub_body
 
 HIDE_SECONDS = 20
 """A letter that was looked at stays hidden this long, so that the next look finds new letters only."""
@@ -14,6 +16,7 @@ LETTERS_PER_LOOK_MAX = 2_000
 RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
 """Reason of a letter without one: the queue gave the message up after its last delivery."""
 _DEPTH_MAX = 6
+_ERROR_CHARS_MAX = 300
 
 Ids = tuple[str | None, str | None]
 """Payment id and correlation id, as far as they are known."""
@@ -36,16 +39,24 @@ class Letter:
     at: float
     body: str
     payments: int = 1
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Message attributes by name: those of our functions, or those that EventBridge adds (RULE_ARN, TARGET_ARN)."""
 
 
 class DeadLetterReader:
     """Reads several dead-letter queues by hiding what it has read for a moment. `close` shows it all again."""
 
-    def __init__(self, sqs: Any, queues: Mapping[str, str], *, streams: Any = None) -> None:
-        """`streams` is a DynamoDB Streams client: with it the records that a pipe gave up can be named."""
+    def __init__(
+        self, sqs: Any, queues: Mapping[str, str], *, streams: Any = None, hide_seconds: int = HIDE_SECONDS
+    ) -> None:
+        """`streams` is a DynamoDB Streams client: with it the records that a pipe gave up can be named.
+
+        `hide_seconds` is how long a letter that was looked at stays hidden from others, `close` notwithstanding.
+        """
         self._sqs = sqs
         self._queues = queues
         self._streams = streams
+        self._hide_seconds = hide_seconds
         self._held: dict[tuple[str, str], str] = {}
         self._seen: set[tuple[str, str]] = set()
 
@@ -86,7 +97,7 @@ class DeadLetterReader:
             answer = self._sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
-                VisibilityTimeout=HIDE_SECONDS,
+                VisibilityTimeout=self._hide_seconds,
                 WaitTimeSeconds=0,
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["SentTimestamp"],
@@ -160,17 +171,48 @@ def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:
     if not (payment_id and correlation_id):
         found_payment, found_correlation = find_ids(body)
         payment_id, correlation_id = payment_id or found_payment, correlation_id or found_correlation
+    reason, detail = _cause(attributes, body)
     return Letter(
         queue=queue,
         message_id=message["MessageId"],
         receipt_handle=message["ReceiptHandle"],
         payment_id=payment_id or None,
         correlation_id=correlation_id or None,
-        reason=attributes.get("reason") or RETRIES_EXHAUSTED,
-        detail=attributes.get("detail", ""),
+        reason=reason,
+        detail=detail,
         at=int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000,
         body=body,
+        attributes=attributes,
     )
+
+
+def _cause(attributes: Mapping[str, str], body: str) -> tuple[str, str]:
+    """Reason and detail: a function's own words, else those of EventBridge, else those of Lambda's destination."""
+    if "reason" in attributes:
+        return attributes["reason"], attributes.get("detail", "")
+    if "ERROR_CODE" in attributes:
+        return attributes["ERROR_CODE"], attributes.get("ERROR_MESSAGE", "")
+    return RETRIES_EXHAUSTED, attributes.get("detail") or _lambda_error(body)
+
+
+def _lambda_error(body: str) -> str:
+    """What the function said when it failed for the last time, if Lambda wrote the letter."""
+    document = lambda_destination(body)
+    answer = document.get("responsePayload") if document else None
+    if not isinstance(answer, dict):
+        return ""
+    return scrub_body(f"{answer.get('errorType', 'error')}: {answer.get('errorMessage', '')}")[:_ERROR_CHARS_MAX]
+
+
+def lambda_destination(body: str) -> dict[str, Any] | None:
+    """The record that Lambda sends to an on-failure destination (`requestPayload` is the event), or None."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    if isinstance(document, dict) and "requestPayload" in document and "requestContext" in document:
+        return document
+    return None
 
 
 def find_ids(body: str) -> Ids:

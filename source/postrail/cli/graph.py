@@ -16,7 +16,7 @@ from botocore.config import Config
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from postrail.adapters.aws.secrets import read_ledger_dsn
-from postrail.cli.dead_letters import DeadLetterReader
+from postrail.cli.dead_letters import HIDE_SECONDS, DeadLetterReader
 from postrail.cli.failures import CommandError
 from postrail.settings import CommandLineSettings
 
@@ -61,6 +61,7 @@ class Outputs(_Output):
     ledger_secret_arn: str = ""
     dead_letter_queues: dict[str, Queue] = {}
     topics: dict[str, Any]
+    state_machine_arn: str = ""
     api: dict[str, Any] = {}
     functions: dict[str, Any] = {}
     card_vault: dict[str, str] = {}
@@ -121,9 +122,14 @@ class Graph:
         own = {_letter_box(name): queue.dlq_url for name, queue in self.outputs.queues.items() if queue.dlq_url}
         return own | named
 
-    def dead_letters(self) -> DeadLetterReader:
-        """A reader of all dead-letter queues. Use as a context manager."""
-        return DeadLetterReader(self.client("sqs"), self.dead_letter_queues(), streams=self.client("dynamodbstreams"))
+    def dead_letters(self, *, hide_seconds: int = HIDE_SECONDS) -> DeadLetterReader:
+        """A reader of all dead-letter queues. Use as a context manager; meanwhile others do not see the letters."""
+        return DeadLetterReader(
+            self.client("sqs"),
+            self.dead_letter_queues(),
+            streams=self.client("dynamodbstreams"),
+            hide_seconds=hide_seconds,
+        )
 
     def ledger_dsn(self) -> str:
         """The ledger's DSN: POSTRAIL_LEDGER_DSN, else the local cloud's, else the one in the graph's secret."""

@@ -31,6 +31,7 @@ class PostrailCommands(LazyGroup):
         "token": LazyCommand("postrail.cli.token", "Sign an access token for the local APIs."),
         "iso8583": LazyCommand("postrail.cli.iso8583", "Read and write ISO 8583 messages of any dialect."),
         "cardholder": LazyCommand("postrail.cli.cardholder", "Pay at a terminal, and play scenarios."),
+        "dlq": LazyCommand("postrail.cli.dlq", "Look into dead-letter queues, and send letters on their way again."),
         "ledger": LazyCommand("postrail.cli.ledger", "Migrate, verify and read the ledger."),
         "rules": LazyCommand("postrail.cli.rules", "Explain, test and list the rules."),
         "bench": LazyCommand("postrail.cli.bench", "Measure speed on this machine."),
