@@ -61,6 +61,7 @@ output "functions" {
     record_outcome    = module.record_outcome.function
     migrate_ledger    = module.ledger.function
     anchor_ledger     = module.anchors.function
+    check_ledger      = { name = module.check_ledger.name, arn = module.check_ledger.arn }
   })
 }
 

@@ -22,3 +22,19 @@ output "dead_letter_queue" {
   description = "Files that no task could be started for."
   value       = module.queue.dead_letter_queue
 }
+
+output "subscriptions" {
+  description = "The rules on the default bus by name: for which events, and where they lead."
+  value = {
+    (local.rule_names.start) = {
+      bus         = "default"
+      pattern     = aws_cloudwatch_event_rule.start.event_pattern
+      target_arns = [aws_cloudwatch_event_target.start.arn]
+    }
+    (local.rule_names.failed) = {
+      bus         = "default"
+      pattern     = aws_cloudwatch_event_rule.failed.event_pattern
+      target_arns = [aws_cloudwatch_event_target.failed.arn]
+    }
+  }
+}

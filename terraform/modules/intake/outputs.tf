@@ -30,3 +30,8 @@ output "pipes" {
   description = "The intake pipe, as DescribePipe shows it."
   value       = { intake = merge(local.definition, { managed = var.pipes_run }) }
 }
+
+output "subscriptions" {
+  description = "The rule of the stage deduplicate by name: on which bus, for which events, and where it leads."
+  value       = { (module.deduplicate.rule_name) = module.deduplicate.subscription }
+}

@@ -12,3 +12,8 @@ output "queue" {
   description = "The posting queue and its dead-letter queue."
   value       = module.post.queue
 }
+
+output "subscriptions" {
+  description = "The rule of the stage post by name: on which bus, for which events, and where it leads."
+  value       = { (module.post.rule_name) = module.post.subscription }
+}

@@ -22,3 +22,17 @@ output "pipes" {
   description = "The pipe into the rules engine, as DescribePipe shows it; none with delivery realtime."
   value       = local.buffered ? { rules = merge(local.definition, { managed = var.pipes_run }) } : {}
 }
+
+output "subscription" {
+  description = "The rule in front of the rules engine: on which bus, for which events, and where it leads."
+  value = {
+    bus         = var.bus.name
+    pattern     = aws_cloudwatch_event_rule.this.event_pattern
+    target_arns = [aws_cloudwatch_event_target.this.arn]
+  }
+}
+
+output "rule_name" {
+  description = "Name of the rule in front of the rules engine."
+  value       = local.rule_name
+}
