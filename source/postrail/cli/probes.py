@@ -8,7 +8,7 @@ from typing import Any
 from postrail.adapters.system import SystemIds
 from postrail.cli.edges import Probe
 from postrail.cli.inputs import Payment
-from postrail.cli.selftest_accounts import CARDS, FROZEN_CARDS, selftest_token, unknown_token
+from postrail.sampling.selftest import CARDS, FROZEN_CARDS, selftest_token, unknown_token
 
 AMOUNT_MINOR = 1
 NO_CURRENCY = "ZZZ"

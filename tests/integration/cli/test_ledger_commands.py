@@ -5,7 +5,7 @@ import json
 import psycopg
 import pytest
 
-from postrail.cli.selftest_accounts import ACCOUNT_ID, OPENING_BALANCE_MINOR
+from postrail.sampling.selftest import ACCOUNT_ID, OPENING_BALANCE_MINOR
 
 
 @pytest.fixture

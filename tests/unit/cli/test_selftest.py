@@ -11,7 +11,7 @@ from postrail.cli.follow import End, Outcome
 from postrail.cli.observer import Alert, Observed
 from postrail.cli.probes import make_probes
 from postrail.cli.selftest import Watch
-from postrail.cli.selftest_accounts import FROZEN_ACCOUNT_ID, selftest_cards, unknown_token
+from postrail.sampling.selftest import FROZEN_ACCOUNT_ID, selftest_cards, unknown_token
 from postrail.contracts.payment import Authorization
 from postrail.domain.card import is_card_token
 from postrail.sampling.accounts import SAMPLE_RANGE

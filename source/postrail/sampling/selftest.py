@@ -1,7 +1,8 @@
-"""The accounts and cards that `postrail selftest` uses, and nobody else does.
+"""The accounts and cards that `postrail selftest` and `postrail validate` use, and nobody else does.
 
-`postrail seed` puts them beside the sample accounts. There are many cards, because rules count how often a card is
-used within an hour: each selftest takes cards at random, so that one selftest after the other says the same.
+`postrail seed` puts them beside the sample accounts; `validate` opens what it finds missing. There are many cards,
+because rules count how often a card is used within an hour: each run takes cards at random, so that one run after the
+other says the same.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ FROZEN_ACCOUNT_ID: Final = "customer:selftest-frozen:gbp"
 CARDS: Final = 400
 FROZEN_CARDS: Final = 100
 OPENING_BALANCE_MINOR: Final = 100_000
+OVERDRAFT_LIMIT_MINOR: Final = 100
+"""Of an account that `validate` opens: its pennies are taken back, and no opening balance has to come from anywhere."""
+RUN_ID_PATTERN: Final = "(selftest|validate)_[0-9a-f]{32}"
+"""The correlation ids of marked payments."""
 _RANGE: Final = "9991"
 
 
@@ -38,12 +43,24 @@ def selftest_cards() -> Iterator[tuple[str, AccountDetails]]:
         yield selftest_token(number), _details(FROZEN_ACCOUNT_ID, AccountStatus.FROZEN)
 
 
-def selftest_specs() -> list[AccountSpec]:
-    """The accounts as the ledger keeps them."""
+def selftest_specs(*, overdraft_limit_minor: int | None = None) -> list[AccountSpec]:
+    """The accounts as the ledger keeps them; the limit is the open one's."""
     return [
-        AccountSpec(ACCOUNT_ID, AccountType.CUSTOMER, "GBP", AccountStatus.OPEN, "Selftest"),
+        AccountSpec(
+            ACCOUNT_ID,
+            AccountType.CUSTOMER,
+            "GBP",
+            AccountStatus.OPEN,
+            "Selftest",
+            overdraft_limit_minor=overdraft_limit_minor,
+        ),
         AccountSpec(FROZEN_ACCOUNT_ID, AccountType.CUSTOMER, "GBP", AccountStatus.FROZEN, "Selftest frozen"),
     ]
+
+
+def selftest_details(token: str) -> AccountDetails | None:
+    """What the reference table says of one card of the selftest; None of a token that is none."""
+    return dict(selftest_cards()).get(token)
 
 
 def _details(account_id: str, status: AccountStatus) -> AccountDetails:
