@@ -1,0 +1,1 @@
+"""The figures that dashboards, alarms and `postrail status` show, and where they are read."""
