@@ -80,7 +80,7 @@ fmt: setup ## Format Python and Terraform
 	$(LOCAL) fmt
 
 lock: ## Resolve the lock files anew (needs uv)
-	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --extra batch --no-header -o requirements.lock
+	uv pip compile pyproject.toml -q --universal --generate-hashes --group dev --extra emulator --extra batch --extra load --no-header -o requirements.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --constraint requirements.lock --no-header -o requirements-lambda.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra batch --constraint requirements.lock --no-header -o source/requirements.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra switch --constraint requirements.lock --no-header -o switch/requirements.lock

@@ -35,6 +35,7 @@ class PostrailCommands(LazyGroup):
         "ledger": LazyCommand("postrail.cli.ledger", "Migrate, verify and read the ledger."),
         "rules": LazyCommand("postrail.cli.rules", "Explain, test and list the rules."),
         "bench": LazyCommand("postrail.cli.bench", "Measure speed on this machine."),
+        "load": LazyCommand("postrail.cli.load", "Send payments by the clock, and report what that did to the graph."),
         "schemas": LazyCommand("postrail.cli.schemas", "Write the event schemas from the contracts."),
     }
 
