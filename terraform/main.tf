@@ -42,6 +42,8 @@ locals {
     tracing            = var.target.tracing
     log_level          = var.log_level
     log_retention_days = var.log_retention_days
+    logs_key_arn       = module.security.key_arns.logs
+    functions_key_arn  = module.security.key_arns.functions
     max_receive_count  = var.max_receive_count
     # How long a rule keeps trying to reach its target before the event goes to the queue rules-undelivered.
     delivery_retry = { age_seconds = 2 * 3600, attempts = 60 }
@@ -71,13 +73,6 @@ locals {
     resources = [module.event_bus.arn]
     condition = {}
   }
-}
-
-module "security" {
-  source = "./modules/security"
-
-  platform            = local.place
-  deletion_protection = var.deletion_protection
 }
 
 module "event_bus" {

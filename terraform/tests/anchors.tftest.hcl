@@ -16,6 +16,8 @@ variables {
     tracing            = false
     log_level          = "INFO"
     log_retention_days = 30
+    logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+    functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
   }
 
   bus_name = "postrail-test-payments"
@@ -203,6 +205,8 @@ run "a_trial_can_be_destroyed" {
       tracing            = false
       log_level          = "INFO"
       log_retention_days = 30
+      logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+      functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
     }
     settings            = { schedule = "rate(1 hour)", lock_mode = "GOVERNANCE", lock_days = 1, alarm_hours = 3 }
     alarms_run          = false

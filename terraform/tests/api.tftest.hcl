@@ -15,6 +15,8 @@ variables {
     tracing            = false
     log_level          = "INFO"
     log_retention_days = 30
+    logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+    functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
   }
 
   bus_name = "postrail-test-payments"
@@ -120,12 +122,12 @@ run "functions_have_the_rights_of_their_work" {
   }
 
   assert {
-    condition     = keys(module.serve_network_api.rights) == ["ReadLedgerSecret", "WriteLogs"]
+    condition     = keys(module.serve_network_api.rights) == ["ReadLedgerSecret", "ReadOwnSettings", "WriteLogs"]
     error_message = "The network's API knows tokens alone."
   }
 
   assert {
-    condition     = keys(module.serve_bank_api.rights) == ["KeepCards", "ReadLedgerSecret", "TellPipelineOfCards", "UseTablesKey", "WriteLogs"]
+    condition     = keys(module.serve_bank_api.rights) == ["KeepCards", "ReadLedgerSecret", "ReadOwnSettings", "TellPipelineOfCards", "UseTablesKey", "WriteLogs"]
     error_message = "The bank's API keeps card numbers and tells the pipeline of cards."
   }
 
@@ -172,6 +174,8 @@ run "without_an_authorizer_the_functions_check_alone" {
       tracing            = false
       log_level          = "INFO"
       log_retention_days = 30
+      logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+      functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
     }
   }
 

@@ -32,35 +32,6 @@ run "bus_archive_leaves_unchecked_events_out" {
   }
 }
 
-run "each_class_of_data_has_its_key" {
-  variables {
-    platform            = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333", region = "eu-west-2" }
-    deletion_protection = true
-  }
-
-  module {
-    source = "./modules/security"
-  }
-
-  assert {
-    condition     = keys(output.key_arns) == ["anchors", "batch", "cards", "events", "ledger", "logs", "parked", "switch", "tables"] && alltrue([for key in values(aws_kms_key.this) : key.enable_key_rotation && key.deletion_window_in_days == 30])
-    error_message = "Nine keys, rotated, and slow to vanish."
-  }
-
-  assert {
-    condition     = [for name, key in aws_kms_key.this : name if length(jsondecode(key.policy).Statement) > 1] == ["events", "logs"]
-    error_message = "Only two keys are opened to services: that of events to EventBridge and CloudWatch, that of logs to CloudWatch Logs."
-  }
-
-  assert {
-    condition = (
-      [for statement in jsondecode(aws_kms_key.this["logs"].policy).Statement : statement.Condition.ArnLike["kms:EncryptionContext:aws:logs:arn"] if statement.Sid == "LogsOfThisCopy"]
-      == [["arn:aws:logs:eu-west-2:111122223333:log-group:/aws/*/postrail-test-*"]]
-    )
-    error_message = "And for this copy's log groups alone."
-  }
-}
-
 run "tables_are_encrypted_and_restorable" {
   variables {
     name                = "postrail-test-authorizations"
@@ -150,6 +121,8 @@ run "ledger_functions_reach_the_database_and_the_secret_only" {
       tracing            = false
       log_level          = "INFO"
       log_retention_days = 30
+      logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+      functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
     }
     bus_name            = "postrail-test-payments"
     database            = { host = "ledger.test", port = 5432, dbname = "ledger", username = "postrail", migrate = true, subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }

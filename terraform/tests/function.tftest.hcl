@@ -17,6 +17,8 @@ variables {
     tracing            = true
     log_level          = "INFO"
     log_retention_days = 30
+    logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+    functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
     max_receive_count  = 5
     delivery_retry     = { age_seconds = 7200, attempts = 60 }
   }
@@ -63,6 +65,17 @@ run "a_function_knows_its_surroundings" {
   assert {
     condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/postrail-test-apply-rules" && aws_cloudwatch_log_group.this.retention_in_days == 30
     error_message = "Logs go where Lambda writes them, and do not stay for ever."
+  }
+}
+
+run "logs_and_settings_are_encrypted_with_customer_keys" {
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == var.platform.logs_key_arn && aws_lambda_function.this.kms_key_arn == var.platform.functions_key_arn
+    error_message = "Each with the key of its class."
   }
 }
 
@@ -125,6 +138,8 @@ run "without_tracing_there_is_no_right_to_trace" {
       tracing            = false
       log_level          = "INFO"
       log_retention_days = 30
+      logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+      functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
       max_receive_count  = 5
       delivery_retry     = { age_seconds = 7200, attempts = 60 }
     }

@@ -17,6 +17,8 @@ variables {
     tracing            = true
     log_level          = "INFO"
     log_retention_days = 30
+    logs_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/logs"
+    functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
     max_receive_count  = 5
     delivery_retry     = { age_seconds = 7200, attempts = 60 }
   }

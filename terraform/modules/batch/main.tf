@@ -22,6 +22,7 @@ locals {
     POSTRAIL_REFERENCE_TABLE      = var.reference_table.name
     POSTRAIL_POSTING_INPUT_FORMAT = var.posting_input_format
     POSTRAIL_LOG_LEVEL            = var.platform.log_level
+    POSTRAIL_METRICS_NAMESPACE    = "Postrail/${var.platform.name_prefix}"
   })
 }
 
@@ -43,6 +44,7 @@ resource "aws_ecs_cluster_capacity_providers" "this" {
 resource "aws_cloudwatch_log_group" "task" {
   name              = "/aws/ecs/${local.name}"
   retention_in_days = var.platform.log_retention_days
+  kms_key_id        = var.platform.logs_key_arn
 }
 
 resource "aws_ecs_task_definition" "this" {

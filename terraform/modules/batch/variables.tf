@@ -10,6 +10,7 @@ variable "platform" {
     events_key_arn     = string
     log_level          = string
     log_retention_days = number
+    logs_key_arn       = string
     max_receive_count  = number
     delivery_retry     = object({ age_seconds = number, attempts = number })
   })

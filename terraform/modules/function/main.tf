@@ -43,12 +43,21 @@ locals {
   ]
 
   statements = concat(
-    [{
-      sid       = "WriteLogs"
-      actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
-      condition = {}
-    }],
+    [
+      {
+        sid       = "WriteLogs"
+        actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+        condition = {}
+      },
+      {
+        # Its own settings: Lambda decrypts them as the function, when a copy starts.
+        sid       = "ReadOwnSettings"
+        actions   = ["kms:Decrypt"]
+        resources = [var.platform.functions_key_arn]
+        condition = {}
+      },
+    ],
     local.tracing_statement, local.network_statement, local.dead_letter_statements, var.statements,
   )
 }
@@ -56,6 +65,7 @@ locals {
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${local.function_name}"
   retention_in_days = var.platform.log_retention_days
+  kms_key_id        = var.platform.logs_key_arn
 }
 
 resource "aws_iam_role" "this" {
@@ -104,14 +114,17 @@ resource "aws_lambda_function" "this" {
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = var.reserved_concurrency
+  kms_key_arn                    = var.platform.functions_key_arn # of its settings: they hold names and no secrets
 
   environment {
     variables = merge(
       {
-        POSTRAIL_STAGE          = var.name
-        POSTRAIL_BUS_NAME       = var.bus_name
-        POSTRAIL_LOG_LEVEL      = var.platform.log_level
-        POWERTOOLS_SERVICE_NAME = var.name
+        POSTRAIL_STAGE     = var.name
+        POSTRAIL_BUS_NAME  = var.bus_name
+        POSTRAIL_LOG_LEVEL = var.platform.log_level
+        # Copies of Postrail in one account keep their metrics apart.
+        POSTRAIL_METRICS_NAMESPACE = "Postrail/${var.platform.name_prefix}"
+        POWERTOOLS_SERVICE_NAME    = var.name
       },
       # Keys must be known while planning, values need not: the caller says whether there is a queue.
       var.dead_letter_queue == null ? {} : { POSTRAIL_DEAD_LETTER_QUEUE_URL = var.dead_letter_queue.url },

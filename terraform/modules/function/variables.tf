@@ -10,6 +10,8 @@ variable "platform" {
     tracing            = bool
     log_level          = string
     log_retention_days = number
+    logs_key_arn       = string
+    functions_key_arn  = string
   })
 }
 

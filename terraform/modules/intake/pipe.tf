@@ -111,6 +111,7 @@ resource "aws_cloudwatch_log_group" "pipe" {
 
   name              = "/aws/vendedlogs/pipes/${local.pipe_name}"
   retention_in_days = var.platform.log_retention_days
+  kms_key_id        = var.platform.logs_key_arn
 }
 
 resource "aws_iam_role" "pipe" {

@@ -65,6 +65,7 @@ module "function" {
 resource "aws_cloudwatch_log_group" "engine" {
   name              = "/aws/vendedlogs/states/${local.name}"
   retention_in_days = var.platform.log_retention_days
+  kms_key_id        = var.platform.logs_key_arn
 }
 
 resource "aws_sfn_state_machine" "this" {
@@ -162,6 +163,7 @@ resource "aws_cloudwatch_log_group" "pipe" {
 
   name              = "/aws/vendedlogs/pipes/${local.pipe_name}"
   retention_in_days = var.platform.log_retention_days
+  kms_key_id        = var.platform.logs_key_arn
 }
 
 locals {

@@ -1,62 +1,19 @@
-# One key per class of data, so that the right to read one class never implies another.
+# One key per class of data, so that the right to read one class never implies another. Who may use a key, and by which way,
+# is in policies.tf.
 
 locals {
-  root_access = {
-    Sid       = "AccountDelegatesToIAM"
-    Effect    = "Allow"
-    Principal = { AWS = "arn:${var.platform.partition}:iam::${var.platform.account_id}:root" }
-    # A key policy that the account itself cannot change locks everybody out for ever: KMS's own default statement.
-    Action   = "kms:*"
-    Resource = "*"
-  }
-
-  # EventBridge encrypts what the bus stores, and writes to encrypted queues and topics, in its own name.
-  eventbridge_access = {
-    Sid       = "EventBridgeOfThisAccount"
-    Effect    = "Allow"
-    Principal = { Service = "events.amazonaws.com" }
-    Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-    Resource  = "*" # in a key policy: this key
-    Condition = { StringEquals = { "aws:SourceAccount" = var.platform.account_id } }
-  }
-
-  # So that an alarm reaches an encrypted topic.
-  cloudwatch_access = {
-    Sid       = "CloudWatchOfThisAccount"
-    Effect    = "Allow"
-    Principal = { Service = "cloudwatch.amazonaws.com" }
-    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-    Resource  = "*" # in a key policy: this key
-    Condition = { StringEquals = { "aws:SourceAccount" = var.platform.account_id } }
-  }
-
-  # CloudWatch Logs encrypts with a customer's key in its own name, for the log groups of this copy and no others.
-  logs_access = {
-    Sid       = "LogsOfThisCopy"
-    Effect    = "Allow"
-    Principal = { Service = "logs.${var.platform.region}.amazonaws.com" }
-    Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
-    Resource  = "*" # in a key policy: this key
-    Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
-      "arn:${var.platform.partition}:logs:${var.platform.region}:${var.platform.account_id}:log-group:/aws/*/${var.platform.name_prefix}-*",
-    ] } }
-  }
-
-  service_access = {
-    events = [local.eventbridge_access, local.cloudwatch_access]
-    logs   = [local.logs_access]
-  }
-
   keys = {
-    anchors = "Postrail: anchors of the ledger"
-    batch   = "Postrail: batch files and their results"
-    cards   = "Postrail: card numbers"
-    events  = "Postrail: bus, queues and topics"
-    logs    = "Postrail: logs of the switch and the API"
-    tables  = "Postrail: DynamoDB tables"
-    parked  = "Postrail: parked events"
-    ledger  = "Postrail: ledger credentials"
-    switch  = "Postrail: keys and certificates of the switch"
+    anchors   = "Postrail: anchors of the ledger"
+    audit     = "Postrail: records of who touched what"
+    batch     = "Postrail: batch files and their results"
+    cards     = "Postrail: card numbers"
+    events    = "Postrail: bus, queues and topics"
+    functions = "Postrail: settings of functions"
+    ledger    = "Postrail: the ledger's database and its credentials"
+    logs      = "Postrail: logs"
+    parked    = "Postrail: parked events"
+    switch    = "Postrail: keys and certificates of the switch"
+    tables    = "Postrail: DynamoDB tables"
   }
 }
 
@@ -67,10 +24,7 @@ resource "aws_kms_key" "this" {
   enable_key_rotation     = true
   deletion_window_in_days = var.deletion_protection ? 30 : 7
 
-  policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = flatten([local.root_access, [for name, statements in local.service_access : statements if name == each.key]])
-  })
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.statements[each.key] })
 }
 
 resource "aws_kms_alias" "this" {

@@ -5,7 +5,18 @@ variable "platform" {
     partition   = string
     account_id  = string
     region      = string
+    emulator    = bool
   })
+}
+
+variable "vault_role_arns" {
+  description = "Roles that may use the key of card numbers themselves. They need not exist yet."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.vault_role_arns) > 0 && !anytrue([for arn in var.vault_role_arns : strcontains(arn, "*")])
+    error_message = "Name each role of the card vault."
+  }
 }
 
 variable "deletion_protection" {

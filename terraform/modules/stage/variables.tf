@@ -14,6 +14,8 @@ variable "platform" {
     tracing            = bool
     log_level          = string
     log_retention_days = number
+    logs_key_arn       = string
+    functions_key_arn  = string
     max_receive_count  = number
     delivery_retry     = object({ age_seconds = number, attempts = number })
   })
