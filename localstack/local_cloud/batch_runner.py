@@ -56,6 +56,7 @@ class Deployment:
     environment: Mapping[str, str]
     alerts_arn: str
     cloud: Mapping[str, str]
+    task_definition_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def read_deployment(state: StateDir) -> Deployment | None:
         environment=batch["environment"],
         alerts_arn=outputs["topics"]["value"]["alerts"],
         cloud=cloud,
+        task_definition_arn=batch["task_definition_arn"],
     )
 
 
@@ -111,8 +113,13 @@ def command_of(body: str, container: str) -> list[str]:
     return list(mine[0])
 
 
-def task_environment(deployment: Deployment, scratch: Path) -> dict[str, str]:
-    """What the command sees: the task definition's environment, the way to the cloud, and a folder to write to."""
+def task_environment(
+    deployment: Deployment, scratch: Path, credentials: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What the command sees: the task definition's environment, the way to the cloud, and a folder to write to.
+
+    Without `credentials`, as environment variables, the command acts as the local cloud's owner.
+    """
     cloud = deployment.cloud
     base = loopback_environment()
     base.pop(STATE_DIR_VARIABLE, None)
@@ -129,7 +136,18 @@ def task_environment(deployment: Deployment, scratch: Path) -> dict[str, str]:
     if cloud["emulator"] == "localstack":
         # Its secret names the ledger by a host of the containers' network, where this process is not.
         given["POSTRAIL_LEDGER_DSN"] = cloud["ledger_dsn"]
-    return base | given | dict(deployment.environment)
+    return base | given | dict(credentials or {}) | dict(deployment.environment)
+
+
+def task_credentials(ecs: Any, sts: Any, task_definition_arn: str) -> dict[str, str]:
+    """Credentials of the task's role as environment variables; ECS hands them to a task by an address of its own."""
+    definition = ecs.describe_task_definition(taskDefinition=task_definition_arn)["taskDefinition"]
+    given = sts.assume_role(RoleArn=definition["taskRoleArn"], RoleSessionName=NAME)["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": given["SessionToken"],
+    }
 
 
 class BatchRunner:
@@ -187,7 +205,12 @@ class BatchRunner:
             self._note("left on the queue", cause=str(error))
             return False
         self._beat(doing=f"running: {' '.join(command)}")
-        code = self._execute(deployment, command, message["ReceiptHandle"])
+        try:
+            environment = task_environment(deployment, self._scratch, self._credentials(deployment))
+        except (BotoCoreError, ClientError) as error:
+            self._note("no credentials for the task; the command is still on the queue", cause=str(error))
+            return False
+        code = self._execute(deployment, command, environment, message["ReceiptHandle"])
         if code is None:
             self._note("stopped in the middle; the command is still on the queue", command=command)
             return False
@@ -198,7 +221,16 @@ class BatchRunner:
         self._beat(doing="waiting for files", done=done, failed=failed)
         return True
 
-    def _execute(self, deployment: Deployment, command: Sequence[str], receipt: str) -> int | None:
+    def _credentials(self, deployment: Deployment) -> dict[str, str] | None:
+        """Those of the task's role where the emulator checks rights; elsewhere they would change nothing."""
+        if deployment.cloud.get("rights") != "checked":
+            return None
+        ecs, sts = self._client("ecs", deployment), self._client("sts", deployment)
+        return task_credentials(ecs, sts, deployment.task_definition_arn)
+
+    def _execute(
+        self, deployment: Deployment, command: Sequence[str], environment: Mapping[str, str], receipt: str
+    ) -> int | None:
         """Run a command to its end and return its exit code; None when this process was told to stop meanwhile."""
         with (
             self._state.log("batch-runs").open("ab") as log,
@@ -208,7 +240,7 @@ class BatchRunner:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._scratch,
-                env=task_environment(deployment, self._scratch),
+                env=environment,
             ) as process,
         ):
             held_at = time.monotonic()

@@ -58,6 +58,14 @@ def _state(given: Path | None) -> StateDir:
 def up(
     state_dir: StateDirOption = None,
     emulator: Annotated[EmulatorKind, typer.Option(envvar="EMULATOR")] = EmulatorKind.MINISTACK,
+    iam: Annotated[
+        bool | None,
+        typer.Option(
+            "--iam/--no-iam",
+            envvar="POSTRAIL_LOCAL_IAM",
+            help="Deny functions and tasks what their roles do not allow. Default: no, or as it already runs.",
+        ),
+    ] = None,
     only: Annotated[
         list[StepName] | None, typer.Option(help="Take only this step, and what it needs. Repeatable.")
     ] = None,
@@ -67,7 +75,7 @@ def up(
     with exclusive(state):
         state.marker.touch()
         steps = tuple(step.value for step in only) if only else STEPS
-        Launch(state, emulator.value, Reporter()).take(steps)
+        Launch(state, emulator.value, Reporter(), check_rights=iam).take(steps)
 
 
 @app.command()

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _KEEP_ALIVE_S: Final = 75
 _SHUTDOWN_S: Final = 3
+_RIGHTS_MAX: Final = 10_000
 _FOR_BROWSERS: Final = frozenset(
     {
         b"access-control-allow-origin",
@@ -147,6 +149,39 @@ def remember_answers(module: ModuleType, *names: str) -> None:
         setattr(module, name, lru_cache(maxsize=512)(getattr(module, name)))
 
 
+def write_down_rights(evaluator: ModuleType, path: Path) -> None:
+    """Let the evaluator of rights write into a file who asked for which action, and whether they got it.
+
+    One JSON object a line, with the first resource that it was asked for; each principal, action and answer once. The
+    account's own keys, which may do everything, are left out. What roles ask for and what they are given can so be
+    compared.
+    """
+    check = evaluator.enforce
+    written: set[tuple[str, str, bool]] = set()
+
+    def enforce(
+        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **more: Any
+    ) -> Any:
+        denied = check(access_key_id, iam_action, service, region, resource_arn=resource_arn, **more)
+        asked = _principal(evaluator, access_key_id), iam_action, denied is None
+        if asked[0] and asked not in written and len(written) < _RIGHTS_MAX:
+            written.add(asked)
+            line = dict(zip(("principal", "action", "allowed"), asked, strict=True), resource=resource_arn)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        return denied
+
+    evaluator.enforce = enforce  # type: ignore[attr-defined]
+
+
+def _principal(evaluator: ModuleType, access_key_id: str) -> str:
+    """The ARN that a key stands for; empty for the account's own and for unknown ones."""
+    found = evaluator.resolve_credential(access_key_id or "")
+    if getattr(found, "principal_type", "Root") == "Root":
+        return ""
+    return str(found.principal_arn)
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     # One process does all the emulator's work, and keeps every event, log line and stream record it ever saw. A
@@ -159,6 +194,8 @@ def main() -> None:
     write_json_by_orjson(import_module("ministack.services.eventbridge"))
     # DynamoDB parses a condition twice for every item, and there are as many conditions as there are lines with one.
     remember_answers(import_module("ministack.services.dynamodb"), "_condition_syntax_error", "_tokenize")
+    if rights_log := os.environ.pop("POSTRAIL_EMULATOR_RIGHTS_LOG", ""):
+        write_down_rights(import_module("ministack.core.iam_evaluator"), Path(rights_log))
     uvicorn.run(
         FewerHeaders(import_module("ministack.app").app),
         host=os.environ["BIND_HOST"],

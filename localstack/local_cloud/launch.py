@@ -37,10 +37,11 @@ _BUILD: Final = CHECKOUT / "lambdas" / "build.py"
 class Launch:
     """One local cloud being started. Each step begins with what it needs, so any of them may come first."""
 
-    def __init__(self, state: StateDir, kind: str, reporter: Reporter) -> None:
+    def __init__(self, state: StateDir, kind: str, reporter: Reporter, *, check_rights: bool | None = None) -> None:
         self._state = state
         self._kind = kind
         self._reporter = reporter
+        self._check_rights = check_rights
 
     def take(self, steps: tuple[str, ...] = STEPS) -> None:
         """Take the named steps in their order. Raises LocalCloudError at the first that fails."""
@@ -67,6 +68,8 @@ class Launch:
             msg = f"{here} runs in {self._state.root}; end it first: make down"
             raise LocalCloudError(msg)
         if self._kind == "localstack":
+            if self._check_rights:
+                raise LocalCloudError("Only MiniStack is told to check rights; leave --iam away.")
             localstack_emulator.check_requirements()
 
     @cached_property
@@ -101,8 +104,8 @@ class Launch:
             found = self._localstack[0]
         else:
             with self._reporter.step("Emulator") as step:
-                found = emulator.ensure_running(self._state, step.update)
-                step.result = found.endpoint_url
+                found = emulator.ensure_running(self._state, step.update, check_rights=self._check_rights)
+                step.result = found.endpoint_url + (", checks rights" if found.checks_rights else "")
         cloud = {
             "emulator": found.kind,
             "endpoint_url": found.endpoint_url,
@@ -111,6 +114,7 @@ class Launch:
             "secret_access_key": found.secret_access_key,
             "ledger_dsn": ledger.dsn,
             "state_dir": str(self._state.root),
+            "rights": "checked" if found.checks_rights else "not checked",
         }
         text = json.dumps(cloud, indent=2)
         # Left alone when nothing changed: the pipe runner starts anew whenever the file is replaced.

@@ -64,6 +64,11 @@ class StateDir:
         return self.root / "emulator"
 
     @property
+    def rights_log(self) -> Path:
+        """Which role asked the emulator for what, one JSON object a line; there when it checks rights."""
+        return self.root / "rights.jsonl"
+
+    @property
     def postgres(self) -> Path:
         """The PostgreSQL data directory, unless `postgres.json` names another."""
         return self.root / "postgres"

@@ -1,7 +1,8 @@
 """One local cloud for all end-to-end tests: the real Terraform applied to the emulator, a real PostgreSQL.
 
-It lives in a state directory of its own, beside whatever `make local` runs. Set POSTRAIL_E2E_DIR to a state directory
-that is already up to run the tests against it, and it will not be torn down.
+It lives in a state directory of its own, beside whatever `make local` runs, and its emulator checks rights: a function
+or task whose role lacks one fails here as it would in an account. Set POSTRAIL_E2E_DIR to a state directory that is
+already up to run the tests against it, and it will not be torn down.
 """
 
 import json
@@ -90,7 +91,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     if existing:
         yield running
         return
-    started = running.local_cloud("up")
+    started = running.local_cloud("up", "--iam")
     if started.returncode:
         running.local_cloud("down")
         pytest.fail(f"the local cloud did not start:\n{started.stdout[-4000:]}\n{started.stderr[-4000:]}")

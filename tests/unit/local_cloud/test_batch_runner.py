@@ -29,6 +29,7 @@ BATCH: dict[str, Any] = {
     "managed": False,
     "queue_url": "http://127.0.0.1:4566/000000000000/postrail-test-batch",
     "container": "postrail",
+    "task_definition_arn": "arn:aws:ecs:eu-west-2:000000000000:task-definition/postrail-test-batch:1",
     "environment": {"POSTRAIL_REFERENCE_TABLE": "postrail-test-reference"},
     "inbox": "s3://inbox/incoming/",
 }
