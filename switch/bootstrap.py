@@ -37,6 +37,7 @@ from switch.issuing.vault import load_message_key
 from switch.links.group import LinkGroup
 from switch.links.server import MessageServer
 from switch.links.tls import client_context, server_context
+from switch.meter import LatencySample, PartyFigures, sort_answers
 from switch.network.payloads import AesGcmCipher
 from switch.network.service import NetworkService
 from switch.network.store import NetworkStore, Pool, open_pool
@@ -82,6 +83,15 @@ class NetworkProcess:
         await self._server.stop(DRAIN_SECONDS)
         await self._service.stop()
         await self._pool.close()
+
+    @property
+    def latencies(self) -> LatencySample:
+        """From the arrival of authorization requests to their answers."""
+        return self._service.latencies
+
+    def figures(self) -> PartyFigures:
+        """What a minute's metrics are made of."""
+        return self._service.figures()
 
     def health(self) -> Health:
         """Well when it can take authorizations."""
@@ -166,6 +176,24 @@ class BankProcess:
         """Answer what was begun, then close."""
         await self._server.stop(DRAIN_SECONDS)
         await self._service.stop()
+
+    @property
+    def latencies(self) -> LatencySample:
+        """From the arrival of payments to their answers."""
+        return self._service.latencies
+
+    def figures(self) -> PartyFigures:
+        """What a minute's metrics are made of. A bank's links are the connections of its networks."""
+        counters = self._service.counters
+        approved, declined, undone = sort_answers(counters.answered)
+        return PartyFigures(
+            approved=approved,
+            declined=declined,
+            reversed=undone,
+            timed_out=counters.unanswered,
+            stand_in=0,
+            links_up=self._server.connections,
+        )
 
     def health(self) -> Health:
         """Well when it can authorise."""

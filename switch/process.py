@@ -6,10 +6,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from postrail.adapters.aws.observability import logger
 from switch.health import Health, HealthServer
+from switch.meter import MinuteMeter
 
 _ALLOCATIONS_PER_COLLECTION: Final = 50_000
 """Messages live for milliseconds and die without the collector's help."""
@@ -39,30 +40,37 @@ class Service(Protocol):
         ...
 
 
+ServiceT = TypeVar("ServiceT", bound=Service)
+
+
 def run_process(
     name: str,
-    build: Callable[[], Awaitable[Service]],
+    build: Callable[[], Awaitable[ServiceT]],
     *,
     health_host: str = "127.0.0.1",
     health_port: int = 0,
     log_level: str = "INFO",
-    ready: Callable[[Service], None] = lambda _: None,
+    ready: Callable[[ServiceT], None] = lambda _: None,
+    meter: Callable[[ServiceT], MinuteMeter] | None = None,
 ) -> None:
     """Run a service until SIGTERM or SIGINT. `ready` is called once it takes work; `health_port` 0 is no health port.
+
+    `meter` makes what tells of its work each minute, and a last time when it stops; None tells nothing.
 
     Raises what `build` and `start` raise; whatever happens later is logged, and the service goes on.
     """
     logger.setLevel(log_level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_run(name, build, health_host, health_port, ready))
+        runner.run(_run(name, build, health_host, health_port, ready, meter))
 
 
 async def _run(
     name: str,
-    build: Callable[[], Awaitable[Service]],
+    build: Callable[[], Awaitable[ServiceT]],
     health_host: str,
     health_port: int,
-    ready: Callable[[Service], None],
+    ready: Callable[[ServiceT], None],
+    make_meter: Callable[[ServiceT], MinuteMeter] | None,
 ) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,6 +87,8 @@ async def _run(
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     logger.info("started", process_name=name, port=service.port)
     ready(service)
+    meter = make_meter(service) if make_meter else None
+    metering = loop.create_task(meter.run()) if meter else None
     await stopping.wait()
     logger.info("stopping", process_name=name)
     try:
@@ -86,6 +96,9 @@ async def _run(
             await service.stop()
     except TimeoutError:
         logger.warning("stopped before everything was finished", process_name=name)
+    if meter and metering:
+        metering.cancel()
+        meter.tell()
     await health.stop()
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from postrail.bootstrap import build_anchor_ledger, once
+from postrail.bootstrap import build_anchor_ledger, invoke, once
 
 _stage = once(build_anchor_ledger)
 
 
-def handler(event: Any, context: object) -> Any:  # noqa: ARG001 - Lambda gives a context
+def handler(event: Any, context: object) -> Any:
     """Answer one invocation."""
-    return _stage().handle(event)
+    return invoke(_stage, event, context)

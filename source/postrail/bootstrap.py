@@ -61,6 +61,15 @@ def once(build: Callable[[Settings], BuiltT]) -> Callable[[], BuiltT]:
     return built
 
 
+def invoke(function: Callable[[], Handles], event: Any, context: object) -> Any:
+    """Answer one invocation: `function` gives what was built, and every line carries Lambda's request id."""
+    built = function()
+    from postrail.adapters.aws.observability import begin_invocation
+
+    begin_invocation(context)
+    return built.handle(event)
+
+
 def build_deduplicate(settings: Settings) -> "Handles":
     """The duplicate check behind both doors."""
     from postrail.adapters.aws import clients
@@ -149,15 +158,16 @@ def build_post(settings: Settings) -> "Handles":
     from postrail.contracts.events import PostingRequested
     from postrail.posting_inputs import posting_input_by_name
 
-    database = _ledger_database(settings, "post")
+    database, telemetry = _ledger_database(settings, "post"), _telemetry(settings, "post")
     stage = PostingStage(
         ledger=PostgresLedger(database),
         sender=_outbox_sender(settings, database),
         input_format=posting_input_by_name(settings.posting_input_format),
         clock=SystemClock(),
         ids=SystemIds(),
+        telemetry=telemetry,
     )
-    return _last_stage(settings, "post", (PostingRequested,), stage.take)
+    return _last_stage(settings, "post", (PostingRequested,), stage.take, telemetry)
 
 
 def build_record_outcome(settings: Settings) -> "Handles":
@@ -168,7 +178,7 @@ def build_record_outcome(settings: Settings) -> "Handles":
 
     stage = OutcomeStage(PostgresOutcomes(_ledger_database(settings, "record_outcome")))
     told = (PaymentRejected, PaymentReferred, DuplicateParked, AuthorizationReversed)
-    return _last_stage(settings, "record_outcome", told, stage.take)
+    return _last_stage(settings, "record_outcome", told, stage.take, _telemetry(settings, "record_outcome"))
 
 
 def build_relay_outbox(settings: Settings) -> "Handles":
@@ -230,6 +240,15 @@ def build_migrate_ledger(settings: Settings) -> "Handles":
 
     dsn = ledger_dsn(settings)
     return LedgerMigration(migrate=lambda: migrate(dsn()), telemetry=_telemetry(settings, "migrate_ledger"))
+
+
+def build_check_ledger(settings: Settings) -> "Handles":
+    """The questions of a validation to the ledger."""
+    from postrail.adapters.aws.ledger_check import LedgerCheck
+    from postrail.adapters.postgres.marked_payments import MarkedPayments
+
+    payments = MarkedPayments(_ledger_database(settings, "check_ledger"), clock=SystemClock(), ids=SystemIds())
+    return LedgerCheck(payments, telemetry=_telemetry(settings, "check_ledger"))
 
 
 def ledger_dsn(settings: Settings) -> Callable[[], str]:
@@ -356,6 +375,7 @@ def _last_stage(
     stage: str,
     takes: "tuple[type[EventData], ...]",
     work: "Callable[[Sequence[Delivered[Any]]], list[list[Event[Any]]]]",
+    telemetry: "Telemetry",
 ) -> "Handles":
     from postrail.adapters.aws.bus_stage import EventReader, delivered_ids
     from postrail.adapters.aws.stage_handler import StageHandler
@@ -367,7 +387,7 @@ def _last_stage(
         work=work,
         bus=_bus(settings),
         dead_letters=_dead_letters(settings),
-        telemetry=_telemetry(settings, stage),
+        telemetry=telemetry,
     )
 
 
@@ -401,7 +421,7 @@ def _dead_letters(settings: Settings) -> "DeadLetters":
 def _telemetry(settings: Settings, stage: str) -> "Telemetry":
     from postrail.adapters.aws.observability import Telemetry
 
-    return Telemetry(stage, level=settings.log_level)
+    return Telemetry(stage, level=settings.log_level, namespace=settings.metrics_namespace)
 
 
 def _needed(value: str, name: str) -> str:

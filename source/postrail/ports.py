@@ -341,6 +341,10 @@ class Outbox(Protocol):
         """The bus has taken these."""
         ...
 
+    def backlog(self) -> tuple[int, float]:
+        """How many events are unsent, counted up to a bound, and the age of the oldest in seconds; 0.0: none."""
+        ...
+
 
 class AnchorStore(Protocol):
     """Keeps anchors of the ledger's hash chains, out of reach of whoever may write to the database."""

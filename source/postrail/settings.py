@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     posting_input_format: str = Field(default="json", pattern="^(json|fixed_width)$")
     sequence_timeout_seconds: int = Field(default=900, ge=1)
     log_level: str = "INFO"
+    metrics_namespace: str = Field(
+        default="", description="CloudWatch namespace of this copy's own metrics; a batch run without one tells none"
+    )
 
     def resolved_config_dir(self) -> Path:
         """The config folder: the setting, or `config/` beside the package's parent (zip) or its checkout."""
@@ -90,3 +93,6 @@ class SwitchSettings(BaseSettings):
     )
     health_port: int = Field(default=0, ge=0, le=65_535, description="0: none")
     log_level: str = "INFO"
+    metrics_namespace: str = Field(
+        default="", description="CloudWatch namespace of the metrics that a process writes each minute; empty: none"
+    )

@@ -11,6 +11,7 @@ import orjson
 
 from postrail.domain.instants import format_instant
 from switch.bank.requests import Request
+from switch.correlation import correlation_of_key
 
 CAPTURE_LATER: Final = "later"
 """Of a pre-authorisation: the pipeline lets it rest, its completion brings an item of its own."""
@@ -91,18 +92,13 @@ def describe_completion(
     }
 
 
-def correlation_of(key: str) -> str:
-    """The correlation id of a payment: the bank's key of it, which acquirer and terminal know it by as well."""
-    return f"iso:{key}"
-
-
 def write_item(content: dict[str, Any], key: str, *, capture_later: bool = False) -> str:
     """The attributes of an item of the table, as JSON: what `relay` sends."""
     item = {
         "payment_id": content["payment_id"],
         "action_code": content["action_code"],
         "authorized_at": content["authorized_at"],
-        "correlation_id": correlation_of(key),
+        "correlation_id": correlation_of_key(key),
         "authorization": orjson.dumps(content).decode(),
     }
     if capture_later:

@@ -28,11 +28,11 @@ from postrail.domain.authorization import content_fingerprint
 from postrail.ports import Clock
 from postrail.stages.follow_up import encode_event, first_event
 from switch.bank.answers import Action
-from switch.bank.authorizations import correlation_of
 from switch.bank.keys import PARTIAL_REVERSAL
 from switch.bank.requests import ESTIMATED, NotActionable
 from switch.bank.store import BankDatabase, columns
 from switch.bank.work import DUPLICATE, Answer, FollowUp
+from switch.correlation import correlation_of_key
 from switch.ecosystem import Bank
 from switch.iso8583.message import Message
 
@@ -182,7 +182,7 @@ def reversed_event(
         data,
         owner=f"{bank_id}/{reversal_key}",
         caused_at=data.reversed_at,
-        correlation_id=correlation_of(authorization_key),
+        correlation_id=correlation_of_key(authorization_key),
         producer=PRODUCER,
         clock=clock,
     )

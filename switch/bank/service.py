@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from postrail.adapters.aws.observability import logger
+from postrail.adapters.aws.observability import IDS_PER_LINE_MAX, logger
 from postrail.domain.errors import Permanent, Retryable
 from postrail.ports import Clock, IdSource
 from switch.bank.answers import Action, compose
@@ -27,11 +27,13 @@ from switch.bank.reversals import AmbiguousBatch, Reverser, read_undone_amount
 from switch.bank.settle import Settler
 from switch.bank.store import BankDatabase, OutcomeUnknown
 from switch.bank.work import MALFUNCTION, Answer, Asked, BankCounters, FollowUp, Peer
+from switch.correlation import correlation_of
 from switch.ecosystem import Bank
 from switch.hsm.ports import Hsm
 from switch.iso8583.message import Message, MessageInvalid
 from switch.issuing.ports import PanLookup
 from switch.links.errors import LinkDown
+from switch.meter import LatencySample
 
 RETRY_SECONDS: Final = 0.05
 _AUTHORIZATION: Final = frozenset({"110", "112"})
@@ -76,6 +78,8 @@ class BankService:
         self._reversals: MicroBatches[FollowUp] = self._lane(self._reverse, _names_of_follow_up, 1)
         self._preparing: set[asyncio.Task[None]] = set()
         self.counters = BankCounters()
+        self.latencies = LatencySample()
+        """From the arrival of payments to their answers, in seconds."""
 
     @property
     def well(self) -> bool:
@@ -127,11 +131,16 @@ class BankService:
         try:
             self._dispatch(peer, message)
         except NotActionable as refusal:
-            logger.info("message refused", bank=self._bank.id, mti=message.mti, detail=str(refusal))
+            self._log_refusal(message, detail=str(refusal))
             self._answer(peer, message, Answer(refusal.action_code))
         except MessageInvalid as error:
             self._answer(peer, message, Answer(Action.FORMAT_ERROR))
-            logger.info("message refused", bank=self._bank.id, mti=message.mti, fault=error.fault, at=error.path)
+            self._log_refusal(message, fault=error.fault, at=error.path)
+
+    def _log_refusal(self, message: Message, **why: object) -> None:
+        logger.info(
+            "message refused", bank=self._bank.id, mti=message.mti, correlation_id=correlation_of(message), extra=why
+        )
 
     def _dispatch(self, peer: Peer, message: Message) -> None:
         kind, now = message.mti[:3], asyncio.get_running_loop().time()
@@ -178,7 +187,12 @@ class BankService:
             if not request.is_advice:
                 await self._biller.rates.learn([(request.currency, self._bank.currency)])
         except (Retryable, Permanent) as error:
-            logger.warning("a request could not be prepared", bank=self._bank.id, error_text=str(error))
+            logger.warning(
+                "a request could not be prepared",
+                bank=self._bank.id,
+                error_text=str(error),
+                correlation_id=correlation_of(asked.message),
+            )
             self._answer(asked.peer, asked.message, MALFUNCTION)
             return
         self._offer(self._authorizations, asked)
@@ -232,17 +246,29 @@ class BankService:
                 # The next attempt finds by its key what was committed.
                 known = False
             except Retryable as error:
-                logger.warning("a batch is tried again", bank=self._bank.id, error_text=str(error))
+                logger.warning(
+                    "a batch is tried again",
+                    bank=self._bank.id,
+                    error_text=str(error),
+                    correlation_ids=_correlations(batch),
+                )
             except (Permanent, AmbiguousBatch) as error:
                 await self._work_singly(batch, decide, error)
                 return
             except Exception as error:  # noqa: BLE001 - a defect must not leave its messages without an answer
-                logger.error("unexpected error", bank=self._bank.id, error=type(error).__name__)
+                logger.error(
+                    "unexpected error",
+                    bank=self._bank.id,
+                    error=type(error).__name__,
+                    correlation_ids=_correlations(batch),
+                )
                 self._answer_all(batch, MALFUNCTION if known else None)
                 return
             else:
+                now = asyncio.get_running_loop().time()
                 for work, answer in zip(batch, answers, strict=True):
                     self._answer(work.peer, work.message, answer)
+                    self.latencies.add(now - work.offered_at)
                 return
         self._answer_all(batch, MALFUNCTION if known else None)
 
@@ -251,7 +277,12 @@ class BankService:
     ) -> None:
         """One message spoils the batch: each for itself, so that the others are decided."""
         if len(batch) == 1:
-            logger.error("a message cannot be decided on", bank=self._bank.id, error=type(error).__name__)
+            logger.error(
+                "a message cannot be decided on",
+                bank=self._bank.id,
+                error=type(error).__name__,
+                correlation_id=correlation_of(batch[0].message),
+            )
             self._answer_all(batch, MALFUNCTION)
             return
         for work in batch:
@@ -284,7 +315,18 @@ class BankService:
             self.counters.unanswered += 1
         except MessageInvalid as error:
             self.counters.unanswered += 1
-            logger.error("an answer cannot be written", bank=self._bank.id, fault=error.fault, at=error.path)
+            logger.error(
+                "an answer cannot be written",
+                bank=self._bank.id,
+                fault=error.fault,
+                at=error.path,
+                correlation_id=correlation_of(message),
+            )
+
+
+def _correlations(batch: Sequence[Asked | FollowUp]) -> list[str]:
+    """The correlation ids of a batch, as many as a log line takes."""
+    return [correlation_of(work.message) for work in batch[:IDS_PER_LINE_MAX]]
 
 
 def _names_of_asked(asked: Asked) -> tuple[Hashable, ...]:

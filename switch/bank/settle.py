@@ -20,9 +20,9 @@ from postrail.contracts.events import AuthorizationReversed
 from postrail.domain.authorization import content_fingerprint
 from postrail.domain.errors import Permanent, PostrailError
 from postrail.ports import Clock, IdSource
-from switch.bank.authorizations import correlation_of
 from switch.bank.reversals import reversed_event
 from switch.bank.store import BankDatabase
+from switch.correlation import correlation_of_key
 from switch.ecosystem import Bank
 
 if TYPE_CHECKING:
@@ -81,7 +81,12 @@ class Settler:
             except Permanent as error:
                 # It must not keep those behind it from being looked at.
                 self.refused += 1
-                logger.error("a reversal cannot be settled", bank=self._bank.id, reason=error.reason)
+                logger.error(
+                    "a reversal cannot be settled",
+                    bank=self._bank.id,
+                    reason=error.reason,
+                    correlation_id=correlation_of_key(row["original_key"]),
+                )
                 later = self._clock.now() + timedelta(seconds=LOOK_AGAIN_SECONDS_MAX)
                 await self._database.fetch(_SQL["put_off"], self._bank.id, row["reversal_key"], later)
         self.settled += settled
@@ -119,7 +124,13 @@ class Settler:
             taken, reason = await self._turn_back(connection, key, row, posted, now)
             if reason is not None:
                 self.refused += 1
-                logger.error("the ledger refuses a reversal", bank=self._bank.id, reason=reason)
+                logger.error(
+                    "the ledger refuses a reversal",
+                    bank=self._bank.id,
+                    reason=reason,
+                    payment_id=f"pay_{row['payment_id'].hex}",
+                    correlation_id=correlation_of_key(row["authorization_key"]),
+                )
                 await self._put_off(connection, key, row["received_at"], now)
                 return False
             event = self._event_of(key, row, taken, now)
@@ -139,7 +150,7 @@ class Settler:
         """The id (hex) of the ledger's transaction, None when nothing is to move, or the ledger's reason to refuse."""
         before, after = posted["turned_back_minor"], posted["turned_back_minor"] + row["undone_minor"]
         original = posted["transaction_id"]
-        correlation_id = correlation_of(row["authorization_key"])
+        correlation_id = correlation_of_key(row["authorization_key"])
         new_id = self._ids.new_id("txn")[4:]
         if before == 0 and after == row["amount_minor"]:
             answers = await connection.fetch(_SQL["reverse"], original, new_id, _DESCRIPTION, now, correlation_id)

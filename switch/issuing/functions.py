@@ -57,7 +57,7 @@ class ScheduledProduction:
 
 def build_bank_api(settings: SwitchSettings) -> ApiHandler:
     """The API of the banks. Raises SettingMissing and ConfigInvalid."""
-    Telemetry("serve_bank_api", level=settings.log_level)
+    Telemetry("serve_bank_api", level=settings.log_level, namespace=settings.metrics_namespace)
     database = _database(settings, "bank-api")
     accounts, cards = _bank(settings, database)
     performers: dict[Route[Any, Any], Perform] = {
@@ -73,7 +73,7 @@ def build_bank_api(settings: SwitchSettings) -> ApiHandler:
 
 def build_network_api(settings: SwitchSettings) -> ApiHandler:
     """The API of the networks. Raises SettingMissing and ConfigInvalid."""
-    Telemetry("serve_network_api", level=settings.log_level)
+    Telemetry("serve_network_api", level=settings.log_level, namespace=settings.metrics_namespace)
     database = _database(settings, "network-api")
     cards = NetworkCards(database, _ecosystem(settings))
     requests = RequestBook(database, statements("network.sql", "switch.issuing"))
@@ -103,7 +103,8 @@ def build_produce_cards(settings: SwitchSettings) -> ScheduledProduction:
     _, cards = _bank(settings, database)
     notices = SnsNotices(clients.sns(), _needed(settings.notifications_topic_arn, "notifications_topic_arn"))
     production = CardProduction(database, cards=cards, notices=notices, clock=SystemClock())
-    return ScheduledProduction(production, Telemetry("produce_cards", level=settings.log_level))
+    telemetry = Telemetry("produce_cards", level=settings.log_level, namespace=settings.metrics_namespace)
+    return ScheduledProduction(production, telemetry)
 
 
 def build_pan_lookup(settings: SwitchSettings, *, make: bool = False) -> HmacPanLookup:

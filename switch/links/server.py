@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from postrail.adapters.aws.observability import logger
+from switch.correlation import correlation_of
 from switch.iso8583.message import Message
 from switch.iso8583.wire import Rejected, Wire
 from switch.links.connection import Connection, Hold
@@ -251,7 +252,12 @@ class MessageServer:
         try:
             self._receive(connection, message)
         except Exception as error:  # noqa: BLE001 - one message must not end a connection that many payments share
-            logger.error("a message could not be worked on", mti=message.mti, error=type(error).__name__)
+            logger.error(
+                "a message could not be worked on",
+                mti=message.mti,
+                error=type(error).__name__,
+                correlation_id=correlation_of(message),
+            )
             with suppress(LinkDown):
                 connection.send(turn_away(message, MALFUNCTION))
 

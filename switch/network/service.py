@@ -16,11 +16,13 @@ from postrail.adapters.aws.observability import logger
 from postrail.adapters.system import SystemClock
 from postrail.domain.errors import Permanent, Retryable
 from postrail.ports import Clock
+from switch.correlation import correlation_of
 from switch.ecosystem import Bank, Network, RangeTable
 from switch.hsm.ports import Hsm
 from switch.iso8583.message import Message, MessageInvalid
 from switch.issuing.ports import PanLookup
 from switch.links.errors import LinkDown
+from switch.meter import LatencySample, PartyFigures, sort_answers
 from switch.network import management
 from switch.network.advice_writer import AdviceWriter
 from switch.network.advices import Advices, Told
@@ -83,6 +85,8 @@ class NetworkService:
         now = (clock or SystemClock()).now
         self.network = network
         self.counters = NetworkCounters()
+        self.latencies = LatencySample()
+        """From the arrival of authorization requests to their answers, in seconds."""
         self._store = store
         self._pan_lookup = pan_lookup
         self._window = DuplicateWindow(
@@ -165,6 +169,19 @@ class NetworkService:
             "banks": {bank_id: _describe(issuer) for bank_id, issuer in self._issuers.items()},
         }
 
+    def figures(self) -> PartyFigures:
+        """The same in the terms of metrics (`switch.meter`)."""
+        counters = self.counters
+        approved, declined, undone = sort_answers(counters.answers)
+        return PartyFigures(
+            approved=approved,
+            declined=declined,
+            reversed=undone,
+            timed_out=counters.timed_out,
+            stand_in=counters.stand_in_approved + counters.stand_in_declined,
+            links_up=sum(issuer.links.links_up for issuer in self._issuers.values()),
+        )
+
     def manage(self, connection: CardholderConnection, request: Message) -> Message | None:  # noqa: ARG002
         """The answer to an 1804 that is the network's to give."""
         return management.manage(request)
@@ -202,13 +219,19 @@ class NetworkService:
         self._begin(self._authorize(connection, inquiry), connection, message, entry, inquiry)
 
     async def _authorize(self, connection: CardholderConnection, inquiry: Inquiry) -> None:
+        begun = time.monotonic()
         self._finish(connection, inquiry.message, inquiry.entry, await self._authorizations.decide(inquiry))
+        self.latencies.add(time.monotonic() - begun)
 
     async def _undo(self, connection: CardholderConnection, inquiry: Inquiry) -> None:
         try:
             await self._authorizations.undo(inquiry)
         except Permanent as error:
-            logger.error("a payment could not be undone", error_text=str(error))
+            logger.error(
+                "a payment could not be undone",
+                error_text=str(error),
+                correlation_id=correlation_of(inquiry.message),
+            )
         self._finish(connection, inquiry.message, inquiry.entry, Decision(MALFUNCTION))
 
     # advices and reversals
@@ -259,7 +282,12 @@ class NetworkService:
             error = None if done.cancelled() else done.exception()
             if entry.action_code or (error is None and not done.cancelled()):
                 return
-            logger.error("a message could not be worked on", mti=message.mti, error=describe_error(error))
+            logger.error(
+                "a message could not be worked on",
+                mti=message.mti,
+                error=describe_error(error),
+                correlation_id=correlation_of(message),
+            )
             if inquiry is not None and inquiry.entry.sent and not self._stopping:
                 undoing = asyncio.create_task(self._undo(connection, inquiry))
                 self._tasks.add(undoing)
@@ -302,7 +330,13 @@ class NetworkService:
         except LinkDown:
             self.counters.unanswerable += 1
         except MessageInvalid as error:
-            logger.error("an answer cannot be written", mti=message.mti, fault=error.fault, at=error.path)
+            logger.error(
+                "an answer cannot be written",
+                mti=message.mti,
+                fault=error.fault,
+                at=error.path,
+                correlation_id=correlation_of(message),
+            )
             with suppress(LinkDown, MessageInvalid):
                 connection.send(compose_answer(message, decision.action_code))
 

@@ -48,6 +48,7 @@ class StoredAdvice(NamedTuple):
 
     advice_id: int
     advice_key: str
+    original_key: str
     message_type: str
     attempts: int
     payload: bytes

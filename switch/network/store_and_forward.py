@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from postrail.adapters.aws.observability import logger
 from postrail.domain.errors import Permanent, Retryable
+from switch.correlation import correlation_of_key
 from switch.ecosystem import Bank, Network
 from switch.iso8583.message import Message, MessageInvalid, repeat_mti
 from switch.links.counters import Counters
@@ -46,6 +47,11 @@ class IssuerLinks(Protocol):
     @property
     def up(self) -> bool:
         """Whether a request can be sent now."""
+        ...
+
+    @property
+    def links_up(self) -> int:
+        """How many links are up."""
         ...
 
     @property
@@ -235,6 +241,7 @@ class StoreAndForward:
                 "a bank does not acknowledge a stored message",
                 bank=self._bank_id,
                 advice_id=advice.advice_id,
+                correlation_id=correlation_of_key(advice.original_key),
                 message_type=advice.message_type,
                 attempts=attempts,
             )
@@ -247,6 +254,7 @@ class StoreAndForward:
             "a stored message is refused, look at network.advices",
             bank=self._bank_id,
             advice_id=advice.advice_id,
+            correlation_id=correlation_of_key(advice.original_key),
             message_type=advice.message_type,
             action_code=code,
             why=why,
@@ -259,6 +267,7 @@ class StoreAndForward:
             "a bank never acknowledged a stored message, look at network.advices",
             bank=self._bank_id,
             advice_id=advice.advice_id,
+            correlation_id=correlation_of_key(advice.original_key),
             message_type=advice.message_type,
             attempts=advice.attempts,
         )

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
+from postrail.adapters.aws.observability import Telemetry
 from postrail.cli import console
 from postrail.cli.failures import CommandError
 from postrail.cli.graph import load_graph
 from postrail.cli.switch_demo import run_demo
 from postrail.settings import SwitchSettings
-from switch.bootstrap import build_bank, build_network
-from switch.process import Service, run_process
+from switch.bootstrap import BankProcess, NetworkProcess, build_bank, build_network
+from switch.meter import MinuteMeter
+from switch.process import run_process
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Run networks and banks that speak ISO 8583.")
 
@@ -32,7 +34,7 @@ def network(
 ) -> None:
     """Run a network until it is told to stop (SIGTERM, Ctrl-C)."""
     settings = SwitchSettings()
-    _run(f"network {network_id}", lambda: build_network(network_id, settings), settings)
+    _run("network", network_id, lambda: build_network(network_id, settings), settings)
 
 
 @app.command()
@@ -41,7 +43,7 @@ def bank(
 ) -> None:
     """Run an issuing bank until it is told to stop (SIGTERM, Ctrl-C)."""
     settings = SwitchSettings()
-    _run(f"bank {bank_id}", lambda: build_bank(bank_id, settings), settings)
+    _run("bank", bank_id, lambda: build_bank(bank_id, settings), settings)
 
 
 @app.command()
@@ -69,9 +71,15 @@ def demo() -> None:
         run_demo(graph, graph.cloud, Path(folder))
 
 
-def _run(name: str, build: Any, settings: SwitchSettings) -> None:
-    def say(service: Service) -> None:
+def _run(kind: str, party_id: str, build: Any, settings: SwitchSettings) -> None:
+    name = f"{kind} {party_id}"
+    telemetry = Telemetry(party_id, level=settings.log_level, namespace=settings.metrics_namespace)
+
+    def say(service: BankProcess | NetworkProcess) -> None:
         console.out().print(f"{name} takes messages on port {service.port}.", soft_wrap=True)
+
+    def make_meter(service: BankProcess | NetworkProcess) -> MinuteMeter:
+        return MinuteMeter(service, telemetry)
 
     run_process(
         name,
@@ -80,6 +88,7 @@ def _run(name: str, build: Any, settings: SwitchSettings) -> None:
         health_port=settings.health_port,
         log_level=settings.log_level,
         ready=say,
+        meter=make_meter if settings.metrics_namespace else None,
     )
 
 

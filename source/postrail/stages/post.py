@@ -48,12 +48,14 @@ class PostReport:
 
     `waiting` are those which this batch neither completed nor broke: parts are missing, or the sequence was closed
     before and the part came again. `events` are in the outbox and leave because the transaction has committed.
+    `authorized_at_us` aligns with `posted`: when each payment was authorized, microseconds since 1970.
     """
 
     posted: tuple[PostResult, ...]
     refused: tuple[PostResult, ...]
     waiting: tuple[str, ...]
     events: tuple[Event[Any], ...]
+    authorized_at_us: tuple[int, ...] = ()
 
 
 def post(
@@ -96,6 +98,7 @@ class _Engine:
         # The last part to arrive is what completed, or broke, a sequence: the cause of what follows.
         self._cause = {part.data.sequence_id: part.metadata for part in parts}
         self._posted: list[PostResult] = []
+        self._authorized_at_us: list[int] = []
         self._refused: list[PostResult] = []
         self._events: list[Event[Any]] = []
 
@@ -115,7 +118,9 @@ class _Engine:
         """What became of the batch's sequences."""
         closed = {result.sequence_id for result in (*self._posted, *self._refused)}
         waiting = tuple(sequence_id for sequence_id in self._cause if sequence_id not in closed)
-        return PostReport(tuple(self._posted), tuple(self._refused), waiting, tuple(self._events))
+        return PostReport(
+            tuple(self._posted), tuple(self._refused), waiting, tuple(self._events), tuple(self._authorized_at_us)
+        )
 
     def _assemble(self, sequence: CompleteSequence, session: LedgerSession) -> PostingOrder | None:
         """The order of a complete sequence; None when it was refused here."""
@@ -133,6 +138,7 @@ class _Engine:
             self._fail(first.data, result.transaction_id, reason, result.detail or "the ledger refused the posting")
             return
         self._posted.append(result)
+        self._authorized_at_us.append(posting.occurred_at_us)
         self._emit(
             trusted(
                 PaymentPosted,

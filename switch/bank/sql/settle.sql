@@ -1,5 +1,5 @@
 -- name: find_waiting
-SELECT reversal_key FROM bank.reversals
+SELECT reversal_key, original_key FROM bank.reversals
  WHERE bank_id = $1 AND status = 'waiting' AND look_again_at <= $2
  ORDER BY look_again_at
  LIMIT $3

@@ -52,6 +52,8 @@ class ApiHandler:
 
     def handle(self, event: Any) -> dict[str, Any]:
         """One request, one answer. Refusals are problem documents; errors that nobody foresaw are raised."""
+        # The gateway's access log knows the request by the same id.
+        logger.append_keys(correlation_id=event.get("requestContext", {}).get("requestId"))
         try:
             route, perform = self._find(event)
             ask = self._read(event, route)

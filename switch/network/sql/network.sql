@@ -21,7 +21,7 @@ SELECT pg_advisory_unlock(hashtextextended($1, 8583))
 -- name: next_advices
 -- In order, up to the first that must wait. What was tried in vain $3 times steps aside until its time comes; what
 -- speaks of the same original waits behind it.
-SELECT a.advice_id, a.advice_key, a.message_type, a.attempts, a.payload,
+SELECT a.advice_id, a.advice_key, a.original_key, a.message_type, a.attempts, a.payload,
     a.created_at + $4 <= clock_timestamp() AS expired,
     greatest(extract(epoch FROM a.next_attempt_at - clock_timestamp()), 0)::float8 AS wait_seconds
 FROM network.advices AS a

@@ -39,14 +39,15 @@ locals {
       var.ledger.environment,
       var.card_vault[party.kind].environment,
       {
-        POSTRAIL_ECOSYSTEM_HOSTS = jsonencode(local.hosts)
-        POSTRAIL_LISTEN_HOST     = "0.0.0.0"
-        POSTRAIL_HEALTH_PORT     = tostring(local.health_port)
-        POSTRAIL_HSM             = var.settings.hsm
-        POSTRAIL_HSM_KEYS        = aws_secretsmanager_secret.keys[id].arn
-        POSTRAIL_LOG_LEVEL       = var.platform.log_level
-        AWS_DEFAULT_REGION       = var.platform.region # what boto3 reads; ECS need not have told
-        TMPDIR                   = local.scratch
+        POSTRAIL_ECOSYSTEM_HOSTS   = jsonencode(local.hosts)
+        POSTRAIL_LISTEN_HOST       = "0.0.0.0"
+        POSTRAIL_HEALTH_PORT       = tostring(local.health_port)
+        POSTRAIL_HSM               = var.settings.hsm
+        POSTRAIL_HSM_KEYS          = aws_secretsmanager_secret.keys[id].arn
+        POSTRAIL_LOG_LEVEL         = var.platform.log_level
+        POSTRAIL_METRICS_NAMESPACE = "Postrail/${var.platform.name_prefix}"
+        AWS_DEFAULT_REGION         = var.platform.region # what boto3 reads; ECS need not have told
+        TMPDIR                     = local.scratch
       },
       party.kind == "bank" ? {
         POSTRAIL_AUTHORIZATIONS_TABLE = var.authorizations_table.name

@@ -197,6 +197,6 @@ def test_every_batch_is_told_in_one_line_without_bodies(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     batch = next(line for line in lines if line.get("message") == "batch")
     assert (batch["received"], batch["published"], batch["refused"], batch["failed"]) == (3, 2, 1, 0)
-    assert batch["payments"] == [make_id("pay", 1), make_id("pay", 2)]
+    assert batch["payment_ids"] == [make_id("pay", 1), make_id("pay", 2)]
     assert any("_aws" in line for line in lines)
     assert "hush" not in json.dumps(lines)

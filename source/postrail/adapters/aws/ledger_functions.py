@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
+
+from aws_lambda_powertools.metrics import MetricUnit
 
 from postrail.adapters.aws.observability import Telemetry, logger
 from postrail.adapters.aws.outcomes import outcome_of
@@ -21,8 +23,10 @@ from postrail.ports import (
     OutcomeLog,
     PostingInputFormat,
 )
-from postrail.stages.post import post
+from postrail.stages.post import PostReport, post
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _RELAY_EVENTS: Final = 500
 _SECONDS_MAX: Final = 40.0
 """A scheduled function has 50 seconds, and the schedule comes again every minute."""
@@ -47,6 +51,10 @@ class OverdueSequences(Protocol):
         self, *, older_than_seconds: int, clock: Clock, ids: IdSource, producer: str, limit: int
     ) -> list[OutboxRow]:
         """Mark up to `limit` of them and put an event for each into the outbox; the rows, leased to the caller."""
+        ...
+
+    def lateness(self, *, older_than_seconds: int) -> tuple[int, float]:
+        """How many wait for longer than that, and for how many seconds the oldest of all waits."""
         ...
 
 
@@ -79,6 +87,10 @@ class OutboxSender:
         self._outbox.mark_sent(list(sent))
         return len(rows) - len(refused)
 
+    def backlog(self) -> tuple[int, float]:
+        """How many events the bus has not taken yet, and the age of the oldest in seconds."""
+        return self._outbox.backlog()
+
     def send_unsent(self, limit: int) -> tuple[int, int]:
         """Claim up to `limit` unsent events and send them; how many were claimed, and how many the bus took."""
         rows = self._outbox.claim_unsent(limit)
@@ -96,17 +108,20 @@ class PostingStage:
         input_format: PostingInputFormat,
         clock: Clock,
         ids: IdSource,
+        telemetry: Telemetry,
     ) -> None:
         self._ledger = ledger
         self._sender = sender
         self._input_format = input_format
         self._clock = clock
         self._ids = ids
+        self._telemetry = telemetry
 
     def take(self, events: Sequence[Delivered[Any]]) -> list[list[Event[Any]]]:
         """Take the parts in, in one ledger transaction. Nothing is left to publish: the outbox does it."""
         parts = [delivered.detail for delivered in events]
-        post(parts, ledger=self._ledger, input_format=self._input_format, clock=self._clock, ids=self._ids)
+        report = post(parts, ledger=self._ledger, input_format=self._input_format, clock=self._clock, ids=self._ids)
+        self._count(report)
         rows = self._ledger.take_committed()
         try:
             sent = self._sender.send(rows)
@@ -117,6 +132,20 @@ class PostingStage:
             if sent < len(rows):
                 logger.warning("left to the outbox relay", rows=len(rows) - sent)
         return [[] for _ in events]
+
+    def _count(self, report: PostReport) -> None:
+        """What was posted, how long after its authorization it was committed, and what was refused for which reason."""
+        if report.posted:
+            committed_ms = (self._clock.now() - _EPOCH) // _MILLISECOND
+            self._telemetry.count("Posted", len(report.posted))
+            for authorized_us in report.authorized_at_us:
+                # A terminal's clock may be ahead of ours.
+                self._telemetry.measure("PostingLatency", max(0, committed_ms - authorized_us // 1000))
+        if report.refused:
+            self._telemetry.count("PostingFailed", len(report.refused))
+            for result in report.refused:
+                if result.reason is not None:
+                    self._telemetry.refuse(result.reason.value)
 
 
 class OutcomeStage:
@@ -151,7 +180,10 @@ class OutboxRelay:
             left += claimed - taken
             if claimed < _RELAY_EVENTS:
                 break
-        self._telemetry.batch(received=sent + left, published=sent, refused=0, failed=left, payment_ids=())
+        unsent, oldest_seconds = self._sender.backlog()
+        self._telemetry.measure("OutboxBacklog", unsent, MetricUnit.Count)
+        self._telemetry.measure("OutboxOldestSeconds", oldest_seconds, MetricUnit.Seconds)
+        self._telemetry.batch(received=sent + left, published=sent, refused=0, failed=left)
         return {"sent": sent, "left": left}
 
 
@@ -190,7 +222,10 @@ class SequenceWatch:
             sent += self._sender.send(rows)
             if len(rows) < _WATCH_ROWS:
                 break
-        self._telemetry.batch(received=overdue, published=sent, refused=0, failed=overdue - sent, payment_ids=())
+        late, oldest_seconds = self._sequences.lateness(older_than_seconds=self._older_than_seconds)
+        self._telemetry.measure("SequencesOverdue", late, MetricUnit.Count)
+        self._telemetry.measure("OldestSequenceSeconds", oldest_seconds, MetricUnit.Seconds)
+        self._telemetry.batch(received=overdue, published=sent, refused=0, failed=overdue - sent)
         return {"overdue": overdue, "sent": sent}
 
 
@@ -259,5 +294,5 @@ class LedgerMigration:
         """Apply what is missing; {"applied": [names]}. Raises Retryable when the database refuses."""
         applied = self._migrate()
         logger.info("migrated", applied=applied)
-        self._telemetry.batch(received=len(applied), published=0, refused=0, failed=0, payment_ids=())
+        self._telemetry.batch(received=len(applied), published=0, refused=0, failed=0)
         return {"applied": applied}

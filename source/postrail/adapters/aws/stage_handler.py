@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from postrail.adapters.aws.messages import Form, Message, messages_of
 from postrail.adapters.aws.observability import Telemetry
+from postrail.adapters.aws.outcome_figures import count_outcomes
 from postrail.contracts.events import Event
 from postrail.domain.errors import Permanent, Retryable
 from postrail.ports import DeadLetter, DeadLetters, EventBus
@@ -82,7 +83,7 @@ class StageHandler(Generic[ItemT]):
         self._read_all(batch)
         self._work_on(batch, list(batch.items))
         answer = self._settle_list(batch) if form is Form.LIST else self._settle(batch)
-        self._tell(batch)
+        self._tell(batch, comes_again=form is Form.LIST and bool(batch.failures))
         if batch.failures and form is not Form.QUEUE:
             msg = f"{len(batch.failures)} of {len(messages)} cannot be processed now"
             raise Retryable(msg) from next(iter(batch.failures.values()))
@@ -168,16 +169,21 @@ class StageHandler(Generic[ItemT]):
             correlation_id=refusal.correlation_id,
         )
 
-    def _tell(self, batch: _Batch[ItemT]) -> None:
-        for letter in batch.letters.values():
+    def _tell(self, batch: _Batch[ItemT], *, comes_again: bool) -> None:
+        """Say what became of the batch. What comes again, of a list all of it, is counted when it is done."""
+        done = set() if comes_again else set(range(len(batch.messages))) - batch.failures.keys()
+        letters = [letter for index, letter in batch.letters.items() if index in done]
+        for letter in letters:
             self._telemetry.refused(letter)
         for index, error in batch.failures.items():
             payment_id, correlation_id = self._ids_of(batch.items[index]) if index in batch.items else (None, None)
             self._telemetry.failed(error, payment_id=payment_id, correlation_id=correlation_id)
+        events = [event for index, event in batch.events() if index in done]
+        count_outcomes(events, self._telemetry)
         self._telemetry.batch(
             received=len(batch.messages),
-            published=sum(map(len, batch.effects.values())),
-            refused=len(batch.letters),
+            published=len(events),
+            refused=len(letters),
             failed=len(batch.failures),
-            payment_ids=[self._ids_of(item)[0] for item in batch.items.values()],
+            payments=[self._ids_of(item) for item in batch.items.values()],
         )

@@ -20,6 +20,8 @@ from postrail.stages.follow_up import first_event
 
 LEASE_SECONDS = 30
 """How long claimed rows are left alone by others. Publishing a batch takes well under a second."""
+BACKLOG_ROWS_MAX: Final = 100_000
+"""Rows of the outbox that are counted at most: some tens of milliseconds."""
 
 _SQL = statements("outbox.sql")
 _BATCH_PRODUCER: Final = "batch"
@@ -101,8 +103,11 @@ class PostgresOutbox:
             self._database.execute(_SQL["mark_slices_sent"], list(through), list(through.values()))
 
     def backlog(self) -> tuple[int, float]:
-        """How many events are unsent, and the age of the oldest in seconds (0.0 when there is none)."""
-        row = self._database.fetch_one(_SQL["backlog"])
+        """How many events are unsent, and the age of the oldest in seconds (0.0 when there is none).
+
+        Rows beyond `BACKLOG_ROWS_MAX` are not counted: there are at least so many then.
+        """
+        row = self._database.fetch_one(_SQL["backlog"], BACKLOG_ROWS_MAX)
         return (row["unsent"], row["oldest_seconds"]) if row else (0, 0.0)
 
 

@@ -14,6 +14,9 @@ from postrail.contracts.events import Event, Metadata, PostingRequested, Posting
 from postrail.domain.posting import missing_indexes
 from postrail.ports import Clock, IdSource, OutboxRow
 
+LATE_ROWS_MAX = 10_000
+"""Waiting sequences that are counted at most."""
+
 _SQL = statements("sequences.sql")
 
 
@@ -61,6 +64,14 @@ class PostgresSequences:
             rows = self._database.fetch(_SQL["mark_overdue"], older_than_seconds, limit)
             events = [_overdue(row, clock, ids, producer) for row in rows]
             return add_to_outbox(self._database, events, lease_seconds=self._outbox_lease_seconds)
+
+    def lateness(self, *, older_than_seconds: int) -> tuple[int, float]:
+        """How many sequences wait for longer than that, and how long the oldest of all waits, in seconds (0.0: none).
+
+        Counted up to `LATE_ROWS_MAX`; there are at least so many then.
+        """
+        row = self._database.fetch_one(_SQL["lateness"], older_than_seconds, LATE_ROWS_MAX)
+        return (row["late"], row["oldest_seconds"]) if row else (0, 0.0)
 
 
 def _waiting(row: asyncpg.Record) -> WaitingSequence:

@@ -82,7 +82,7 @@ class OneReversal:
         if attempts == self.rounds:
             self.ended.set()
             return []
-        return [StoredAdvice(1, KEY, "1420", attempts, seal_message(CIPHER, REVERSAL, KEY), False, 0.0)]
+        return [StoredAdvice(1, KEY, KEY, "1420", attempts, seal_message(CIPHER, REVERSAL, KEY), False, 0.0)]
 
     async def begin_attempts(self, _: object) -> None:
         """Nothing to write."""

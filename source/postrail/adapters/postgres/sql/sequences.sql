@@ -32,3 +32,16 @@ SELECT s.sequence_id, s.payment_id, s.correlation_id, s.total, s.first_part_at, 
          WHERE p.sequence_id = s.sequence_id ORDER BY p.received_at DESC, p.part_index DESC LIMIT 1) AS last_metadata
   FROM overdue AS s
  ORDER BY s.first_part_at;
+
+-- name: lateness
+-- By the index of what waits, oldest first, up to $2 rows.
+WITH waiting AS MATERIALIZED (
+    SELECT first_part_at
+      FROM ledger.posting_sequences
+     WHERE status = 'waiting'
+     ORDER BY first_part_at
+     LIMIT $2::integer
+)
+SELECT count(*) FILTER (WHERE first_part_at <= clock_timestamp() - make_interval(secs => $1::integer)) AS late,
+       coalesce(extract(epoch FROM clock_timestamp() - min(first_part_at)), 0)::float8 AS oldest_seconds
+  FROM waiting;
