@@ -87,6 +87,8 @@ class Graph:
     outputs: Outputs
     cloud: Cloud | None
     dsn_override: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """All outputs by name, those included that no other command needs."""
     _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def client(self, service: str) -> Any:
@@ -158,11 +160,14 @@ def load_graph(settings: CommandLineSettings | None = None) -> Graph:
     """
     settings = settings or CommandLineSettings()
     if settings.outputs is not None:
-        return Graph(_read_outputs(settings.outputs), None, settings.ledger_dsn)
+        values = _read_values(settings.outputs)
+        return Graph(_parse(Outputs, values, settings.outputs), None, settings.ledger_dsn, values)
     outputs, cloud = settings.local_dir / "outputs.json", settings.local_dir / "cloud.json"
     if not outputs.exists() or not cloud.exists():
         raise CommandError("No local cloud is running here: run `make local` first.")
-    return Graph(_read_outputs(outputs), _parse(Cloud, _read_json(cloud), cloud), settings.ledger_dsn)
+    values = _read_values(outputs)
+    reached = _parse(Cloud, _read_json(cloud), cloud)
+    return Graph(_parse(Outputs, values, outputs), reached, settings.ledger_dsn, values)
 
 
 def ledger_dsn(settings: CommandLineSettings | None = None) -> str:
@@ -179,16 +184,15 @@ def local_ledger_dsn(settings: CommandLineSettings) -> str:
     return _parse(Cloud, _read_json(cloud), cloud).ledger_dsn
 
 
-def _read_outputs(path: Path) -> Outputs:
+def _read_values(path: Path) -> dict[str, Any]:
     content = _read_json(path)
     if not content:
         msg = f"{path} is empty: nothing is deployed; run `make local`, or `terraform apply` for a real account."
         raise CommandError(msg)
-    values = {
+    return {
         name: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
         for name, entry in content.items()
     }
-    return _parse(Outputs, values, path)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

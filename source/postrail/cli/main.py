@@ -24,6 +24,7 @@ class PostrailCommands(LazyGroup):
         "inject": LazyCommand("postrail.cli.inject", "Send payments into the graph, and follow them to their end."),
         "trace": LazyCommand("postrail.cli.trace", "Show every hop of one payment."),
         "selftest": LazyCommand("postrail.cli.selftest", "Send marked payments over every edge of the graph."),
+        "validate": LazyCommand("postrail.cli.validate", "Check a deployed graph, and pay once through every edge."),
         "batch": LazyCommand("postrail.cli.batch", "Post files of authorizations, and write sample files."),
         "switch": LazyCommand("postrail.cli.switch", "Run networks and banks that speak ISO 8583."),
         "accounts": LazyCommand("postrail.cli.accounts", "Open accounts at a bank and read their balances."),

@@ -11,11 +11,11 @@ from postrail.adapters.postgres.connection import Database
 from postrail.adapters.system import SystemClock, SystemIds
 from postrail.cli import console
 from postrail.cli.graph import load_graph
-from postrail.sampling.selftest import ACCOUNT_ID, OPENING_BALANCE_MINOR, selftest_cards, selftest_specs
 from postrail.cli.table_writes import write_all
 from postrail.ports import ExchangeRate
 from postrail.sampling.accounts import SampleAccount, sample_accounts, system_accounts
 from postrail.sampling.rates import load_rates
+from postrail.sampling.selftest import ACCOUNT_ID, OPENING_BALANCE_MINOR, selftest_cards, selftest_specs
 from postrail.settings import Settings
 
 app = typer.Typer(add_completion=False)

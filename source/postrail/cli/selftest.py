@@ -26,10 +26,10 @@ from postrail.cli.edges import (
     judge,
     undelivered,
 )
-from postrail.cli.follow import End, Outcome
+from postrail.cli.follow import End, EndsInLedger, Outcome
 from postrail.cli.graph import Graph, load_graph
 from postrail.cli.inputs import Payment
-from postrail.cli.ledger_ends import LedgerEnds
+from postrail.cli.ledger_door import open_ledger_ends
 from postrail.cli.observer import Alert, Observed, Observer
 from postrail.cli.probes import make_probes
 from postrail.cli.send import BusDoor, TableDoor
@@ -51,14 +51,14 @@ def selftest(
     """
     graph = load_graph()
     run_id = f"selftest_{uuid.uuid4().hex}"
-    with console.progress("Edges that delivered", len(EDGES)) as meter:
-        watch = _observe(graph, run_id, timeout, meter)
+    with console.progress("Edges that delivered", len(EDGES)) as meter, open_ledger_ends(graph, run_id) as ledger:
+        watch = observe_edges(graph, Watch(make_probes(run_id)), run_id, ledger, timeout=timeout, meter=meter)
     verdicts = judge(watch.signals, watch.remarks)
     blamed = undelivered(verdicts)
     if as_json:
         console.write_json(_document(run_id, verdicts, watch.probes))
     else:
-        console.out().print(_table_of(verdicts))
+        console.out().print(table_of(verdicts))
         if all(verdict.delivered for verdict in verdicts):
             console.out().print(f"\nAll {len(verdicts)} edges delivered.")
     if blamed:
@@ -73,6 +73,7 @@ class Watch:
         self.probes = dict(probes)
         self.signals: dict[tuple[Probe, str], float] = {}
         self.remarks: dict[Probe, str] = {}
+        self.parked_uris: set[str] = set()
         self._parts: dict[str, set[int]] = {}
 
     def sent(self, probe: Probe, at: float) -> None:
@@ -89,6 +90,8 @@ class Watch:
             parts.add(int(event.data.get("index", 0)))
             if len(parts) < int(event.data.get("total", 0)):
                 return
+        if event.data.get("parked_uri"):
+            self.parked_uris.add(str(event.data["parked_uri"]))
         if event.data.get("reason_code"):
             self.remarks[probe] = f" ({event.data['reason_code']}{_advice(str(event.data['reason_code']))})"
         # What leaves through the outbox is made before the commit that lets it leave: its arrival counts.
@@ -130,13 +133,11 @@ class Watch:
         return next((probe for probe, payment in self.probes.items() if payment.payment_id == payment_id), None)
 
 
-def _observe(graph: Graph, run_id: str, timeout: float, meter: console.Meter) -> Watch:
-    watch = Watch(make_probes(run_id))
-    with (
-        Observer(graph, run_id) as observer,
-        LedgerEnds(graph.ledger_dsn(), run_id) as ledger,
-        graph.dead_letters() as letters,
-    ):
+def observe_edges(
+    graph: Graph, watch: Watch, run_id: str, ledger: EndsInLedger, *, timeout: float, meter: console.Meter
+) -> Watch:
+    """Send the probes of a watch and tell it what is seen of them, until all edges delivered or the time is over."""
+    with Observer(graph, run_id) as observer, graph.dead_letters() as letters:
         _send(graph, run_id, watch)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -172,7 +173,8 @@ def _advice(reason_code: str) -> str:
     return ": run `postrail seed`" if reason_code == "UNKNOWN_ACCOUNT" else ""
 
 
-def _table_of(verdicts: list[Verdict]) -> Table:
+def table_of(verdicts: list[Verdict]) -> Table:
+    """The verdicts as a table."""
     grid = console.table("edge", "delivered", "ms", "remark", right=("ms",))
     for verdict in verdicts:
         answer = {True: "yes", False: "NO", None: "-"}[verdict.delivered]

@@ -137,7 +137,7 @@ def test_a_missing_account_is_explained_by_what_to_run(watch):
 def test_a_graph_in_which_nothing_runs_is_blamed_at_its_doors(postrail, graph, no_graph, monkeypatch):
     monkeypatch.setenv("POSTRAIL_OUTPUTS", str(no_graph / "aws-outputs.json"))
     monkeypatch.setenv("POSTRAIL_LEDGER_DSN", "postgresql://nobody@127.0.0.1:1/none")
-    monkeypatch.setattr("postrail.cli.selftest.LedgerEnds", _NoLedger)
+    monkeypatch.setattr("postrail.cli.ledger_door.LedgerEnds", _NoLedger)
     code, out, err = postrail("selftest", "--timeout", "1", "--json")
     document = json.loads(out)
     assert code == 1

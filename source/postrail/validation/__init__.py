@@ -1,0 +1,1 @@
+"""Checks a deployed graph against what its deployment says must be there, and cleans up behind marked payments."""
