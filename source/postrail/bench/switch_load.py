@@ -218,25 +218,32 @@ def _payments(load: Load) -> Iterator[Message]:
     """Purchases without end: cards in turn, small amounts."""
     for number in itertools.count():
         pan, expiry = load.cards[number % len(load.cards)]
-        now = datetime.now(UTC)
-        local = now.strftime("%y%m%d%H%M%S")
-        yield Message(
-            "1100",
-            {
-                2: pan,
-                3: "000000",
-                4: f"{100 + number % 900:012d}",
-                7: local[2:],
-                11: f"{number % _STAN_MAX + 1:06d}",
-                12: local,
-                14: expiry,
-                22: "510101511344",
-                24: "100",
-                26: "5411",
-                32: "900100",
-                37: f"{number % 10**12:012d}",
-                42: "BENCH0000000001",
-                43: "CORNER SHOP\\HIGH STREET 1\\LEEDS\\LS1 4DY   GBR",
-                49: load.currency,
-            },
-        )
+        yield make_purchase(number, pan, expiry, currency=load.currency)
+
+
+def make_purchase(number: int, pan: str, expiry: str, *, currency: str) -> Message:
+    """The purchase with this number: now, of a small amount in minor units, at no terminal (DE 41) yet.
+
+    `expiry` is YYMM, `currency` the numeric code.
+    """
+    local = datetime.now(UTC).strftime("%y%m%d%H%M%S")
+    return Message(
+        "1100",
+        {
+            2: pan,
+            3: "000000",
+            4: f"{100 + number % 900:012d}",
+            7: local[2:],
+            11: f"{number % _STAN_MAX + 1:06d}",
+            12: local,
+            14: expiry,
+            22: "510101511344",
+            24: "100",
+            26: "5411",
+            32: "900100",
+            37: f"{number % 10**12:012d}",
+            42: "BENCH0000000001",
+            43: "CORNER SHOP\\HIGH STREET 1\\LEEDS\\LS1 4DY   GBR",
+            49: currency,
+        },
+    )

@@ -5,16 +5,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Self, TypeVar
 
 import typer
 from rich.live import Live
 from rich.table import Table
 
+from postrail.adapters.aws.observability import logger
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.follow import PostgresFollower
 from postrail.bench.machine import describe_machine
@@ -24,6 +26,7 @@ from postrail.cli.failures import CommandError
 from postrail.cli.graph import Graph, load_graph
 from postrail.cli.inputs import Payment, sampled_payments
 from postrail.cli.ledger_ends import end_of
+from postrail.cli.load_switch import decline_reasons, terminal_payments, through_the_switch
 from postrail.cli.seed import DEFAULT_ACCOUNTS, DEFAULT_ACCOUNTS_SEED
 from postrail.cli.send import BusDoor, Door, TableDoor
 from postrail.load.report import Asked, document, markdown, verdict
@@ -32,6 +35,8 @@ from postrail.load.run import Ended, LoadRun, Record, Ways
 from postrail.load.schedule import Profile, due_times
 
 app = typer.Typer(add_completion=False)
+
+PaymentT = TypeVar("PaymentT")
 
 _LATEST_SECONDS: Final = 5.0
 _LINE_EVERY_SECONDS: Final = 5.0
@@ -49,6 +54,7 @@ class Via(StrEnum):
 
     TABLE = "table"
     EVENTS = "events"
+    SWITCH = "switch"
 
 
 @app.command()
@@ -58,7 +64,9 @@ def load(  # noqa: PLR0913, PLR0917 - each argument is an option of the command
     profile: Annotated[
         Profile, typer.Option(help="steady; burst: ten seconds' worth at once; ramp: up in ten steps.")
     ] = Profile.STEADY,
-    via: Annotated[Via, typer.Option(help="Rows of the authorizations table, or events on the bus.")] = Via.TABLE,
+    via: Annotated[
+        Via, typer.Option(help="Rows of a table, events on the bus, or terminals at the switch.")
+    ] = Via.TABLE,
     target: Annotated[Target, typer.Option(help="The local cloud, or the account that POSTRAIL_OUTPUTS names.")] = (
         Target.LOCAL
     ),
@@ -84,15 +92,6 @@ def load(  # noqa: PLR0913, PLR0917 - each argument is an option of the command
     """
     graph = _graph_of(target)
     run_id = f"run_{uuid.uuid4().hex}"
-    payments = sampled_payments(
-        count=count,
-        seed=seed,
-        duplicates=duplicates,
-        malformed=0.0,
-        accounts=accounts,
-        accounts_seed=accounts_seed,
-        run_id=run_id,
-    )
     asked = Asked(
         run_id=run_id,
         target=target.value,
@@ -103,7 +102,20 @@ def load(  # noqa: PLR0913, PLR0917 - each argument is an option of the command
         started_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         machine=describe_machine(),
     )
-    record = _play(graph, via, run_id, payments, due_times(profile, count, rate), lanes, timeout)
+    schedule = _Schedule(due_times(profile, count, rate), lanes, timeout)
+    if via is Via.SWITCH:
+        record = _play_terminals(graph, schedule)
+    else:
+        payments = sampled_payments(
+            count=count,
+            seed=seed,
+            duplicates=duplicates,
+            malformed=0.0,
+            accounts=accounts,
+            accounts_seed=accounts_seed,
+            run_id=run_id,
+        )
+        record = _play(graph, via, run_id, payments, schedule)
     results = summarise(record)
     written = _write(report, asked, results) if report else []
     if as_json:
@@ -124,9 +136,33 @@ def _graph_of(target: Target) -> Graph:
     return graph
 
 
-def _play(
-    graph: Graph, via: Via, run_id: str, payments: Sequence[Payment], due: Sequence[float], lanes: int, timeout: float
-) -> Record:
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """When payments leave, over how many lanes, and how long their ends are awaited."""
+
+    due: Sequence[float]
+    lanes: int
+    patience_seconds: float
+
+    def play(self, ways: Ways[PaymentT], payments: Sequence[PaymentT]) -> Record:
+        with _Telling(len(payments)) as telling:
+            run = LoadRun(ways, lanes=self.lanes, patience_seconds=self.patience_seconds, told=telling.take)
+            return run.play(payments, self.due)
+
+
+def _play_terminals(graph: Graph, schedule: _Schedule) -> Record:
+    logger.setLevel("WARNING")  # links tell when they come and go
+    with (
+        Database(graph.ledger_dsn(), application_name="postrail-load") as database,
+        through_the_switch(graph, database) as ways,
+    ):
+        record = schedule.play(ways, terminal_payments(len(schedule.due)))
+    if record.refused:
+        console.err().print(f"Not taken at terminals: {decline_reasons(record.refused)}", soft_wrap=True)
+    return record
+
+
+def _play(graph: Graph, via: Via, run_id: str, payments: Sequence[Payment], schedule: _Schedule) -> Record:
     door: Door = (
         TableDoor(graph.client("dynamodb"), graph.table("authorizations"), run_id)
         if via is Via.TABLE
@@ -140,8 +176,7 @@ def _play(
             letters=_letters(letters, run_id),
             batch_max=door.batch_max,
         )
-        with _Telling(len(payments)) as telling:
-            return LoadRun(ways, lanes=lanes, patience_seconds=timeout, told=telling.take).play(payments, due)
+        return schedule.play(ways, payments)
 
 
 def _ends(follower: PostgresFollower) -> Callable[[Sequence[str]], Mapping[str, Ended]]:

@@ -65,7 +65,7 @@ def run_demo(graph: Graph, cloud: Cloud, folder: Path) -> None:
     logger.setLevel("WARNING")
     ecosystem = load_ecosystem(Settings().resolved_config_dir() / "ecosystem.yaml")
     with ExitStack() as stack:
-        crew = stack.enter_context(Crew(ecosystem, _environment(graph, cloud), folder))
+        crew = stack.enter_context(Crew(ecosystem, switch_environment(graph, cloud), folder))
         _start(crew)
         database = stack.enter_context(Database(graph.ledger_dsn()))
         demo = Demo(graph, crew, database)
@@ -240,7 +240,7 @@ def _start(crew: Crew) -> None:
     )
 
 
-def _environment(graph: Graph, cloud: Cloud) -> dict[str, str]:
+def switch_environment(graph: Graph, cloud: Cloud) -> dict[str, str]:
     """What the processes are told of the local cloud."""
     vault = graph.outputs.card_vault
     if not vault:
