@@ -22,7 +22,7 @@ from typing import Final
 from local_cloud.errors import LocalCloudError
 from local_cloud.layout import CHECKOUT
 
-VERSION_MIN: Final = (1, 7)
+VERSION_MIN: Final = (1, 11)
 PINNED: Final = "1.11.4"
 SHA256: Final = {
     "linux_amd64": "1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc",
