@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_a_load_through_the_table_is_followed_to_its_end(cloud: Cloud, tmp_path: Path) -> None:
-    """Duplicates are parked, the others posted or decided otherwise; page, figures, histogram and charts are written."""
+    """Duplicates are parked, the others posted or decided otherwise; the report has page, histogram and charts."""
     folder = tmp_path / "report"
     shown = cloud.postrail_json(
         "load", "--count", "60", "--rate", "10", "--seed", "41", "--duplicates", "0.1", "--report", str(folder)
