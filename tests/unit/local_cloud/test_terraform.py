@@ -64,7 +64,7 @@ def test_where_the_network_refuses_the_message_says_what_to_install(tmp_path: Pa
     def refuse(_: str) -> bytes:
         raise urllib.error.URLError("no route to host")
 
-    with pytest.raises(LocalCloudError, match=r"no route to host.*Install Terraform 1\.7 or later"):
+    with pytest.raises(LocalCloudError, match=r"no route to host.*Install Terraform 1\.11 or later"):
         fetch_pinned(tmp_path, refuse, "linux_amd64")
 
 
@@ -81,12 +81,12 @@ def test_a_sum_is_pinned_for_each_platform_and_no_two_are_alike() -> None:
 
 def test_a_version_that_is_too_old_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terraform_binary.shutil, "which", lambda _: None)
-    for name, version in (("terraform", "1.6.9"), ("tofu", "1.9.0")):
+    for name, version in (("terraform", "1.10.5"), ("tofu", "1.11.0")):
         (tmp_path / name).write_bytes(script(version))
         (tmp_path / name).chmod(0o755)
     found = terraform_binary.find(tmp_path)
     assert found is not None
-    assert found.name == "tofu 1.9.0"
+    assert found.name == "tofu 1.11.0"
 
 
 def mirror(place: Path, *entries: str, host: str = HOST) -> Path:
