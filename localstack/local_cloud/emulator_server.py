@@ -174,6 +174,24 @@ def write_down_rights(evaluator: ModuleType, path: Path) -> None:
     evaluator.enforce = enforce  # type: ignore[attr-defined]
 
 
+def trust_who_plays_ecs(evaluator: ModuleType) -> None:
+    """Let the account's own keys take the roles of tasks, as whoever plays ECS has to.
+
+    The emulator already lets them stand for a service, but names no source of the call; roles that only tasks of this
+    account may take would stay closed.
+    """
+    check = evaluator.evaluate_trust_policy
+
+    def evaluate_trust_policy(trust_doc: str | dict[str, Any], caller_arn: str, ctx: Any = None) -> bool:
+        if ctx is not None and ctx.principal_type == "Root":
+            account = ctx.principal_account
+            ctx.service_context.setdefault("aws:sourceaccount", account)
+            ctx.service_context.setdefault("aws:sourcearn", f"arn:aws:ecs:{ctx.region}:{account}:task/played")
+        return bool(check(trust_doc, caller_arn, ctx))
+
+    evaluator.evaluate_trust_policy = evaluate_trust_policy  # type: ignore[attr-defined]
+
+
 def _principal(evaluator: ModuleType, access_key_id: str) -> str:
     """The ARN that a key stands for; empty for the account's own and for unknown ones."""
     found = evaluator.resolve_credential(access_key_id or "")
@@ -195,7 +213,9 @@ def main() -> None:
     # DynamoDB parses a condition twice for every item, and there are as many conditions as there are lines with one.
     remember_answers(import_module("ministack.services.dynamodb"), "_condition_syntax_error", "_tokenize")
     if rights_log := os.environ.pop("POSTRAIL_EMULATOR_RIGHTS_LOG", ""):
-        write_down_rights(import_module("ministack.core.iam_evaluator"), Path(rights_log))
+        evaluator = import_module("ministack.core.iam_evaluator")
+        write_down_rights(evaluator, Path(rights_log))
+        trust_who_plays_ecs(evaluator)
     uvicorn.run(
         FewerHeaders(import_module("ministack.app").app),
         host=os.environ["BIND_HOST"],
