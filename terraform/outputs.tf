@@ -40,29 +40,12 @@ output "queues" {
 
 output "dead_letter_queues" {
   description = "Every queue in which an event can end for people to look at."
-  value = merge(
-    { for name, queue in local.queues : name => { name = queue.dlq_name, url = queue.dlq_url, arn = queue.dlq_arn } },
-    {
-      batch             = module.batch.dead_letter_queue
-      intake-pipe       = module.intake.pipe_dead_letter_queue
-      rules-undelivered = module.event_bus.undelivered
-    },
-  )
+  value       = local.dead_letter_queues
 }
 
 output "functions" {
   description = "Functions by their folder under lambdas/."
-  value = merge(module.posting.functions, module.api.functions, {
-    deduplicate       = module.intake.function
-    standardise       = module.standardise.function
-    enrich            = module.enrich.function
-    apply_rules       = module.rules_engine.function
-    sequence_postings = module.sequence_postings.function
-    record_outcome    = module.record_outcome.function
-    migrate_ledger    = module.ledger.function
-    anchor_ledger     = module.anchors.function
-    check_ledger      = { name = module.check_ledger.name, arn = module.check_ledger.arn }
-  })
+  value       = local.functions
 }
 
 output "batch" {
@@ -110,6 +93,16 @@ output "pipes" {
   value       = merge(module.intake.pipes, module.rules_engine.pipes)
 }
 
+output "observability" {
+  description = "Dashboards, the namespace of own metrics, the alarm over all that put payments at risk, and what config/figures.yaml names by kind:name."
+  value = {
+    namespace        = module.observability.namespace
+    dashboards       = module.observability.dashboards
+    payments_at_risk = module.observability.payments_at_risk
+    names            = local.observed_names
+  }
+}
+
 locals {
   queues = {
     deduplicate       = module.intake.queue
@@ -120,4 +113,25 @@ locals {
     posting           = module.posting.queue
     record-outcome    = module.record_outcome.queue
   }
+
+  dead_letter_queues = merge(
+    { for name, queue in local.queues : name => { name = queue.dlq_name, url = queue.dlq_url, arn = queue.dlq_arn } },
+    {
+      batch             = module.batch.dead_letter_queue
+      intake-pipe       = module.intake.pipe_dead_letter_queue
+      rules-undelivered = module.event_bus.undelivered
+    },
+  )
+
+  functions = merge(module.posting.functions, module.api.functions, {
+    deduplicate       = module.intake.function
+    standardise       = module.standardise.function
+    enrich            = module.enrich.function
+    apply_rules       = module.rules_engine.function
+    sequence_postings = module.sequence_postings.function
+    record_outcome    = module.record_outcome.function
+    migrate_ledger    = module.ledger.function
+    anchor_ledger     = module.anchors.function
+    check_ledger      = { name = module.check_ledger.name, arn = module.check_ledger.arn }
+  })
 }

@@ -28,7 +28,7 @@ variable "target" {
     tracing: X-Ray is available.
     dependencies_layer: functions take their packages from build/dependencies-layer.zip.
     tasks_run: ECS runs tasks. When false the rule for batch files fills a queue, from which a runner takes the commands.
-    alarms_run: CloudWatch has metrics of log groups and queues, and raises alarms. When false none is created.
+    alarms_run: CloudWatch has metrics of log groups and queues, raises alarms and keeps queries. When false there are dashboards alone.
     jwt_authorizer: API Gateway checks access tokens against their issuer. When false only the functions do.
   EOT
   type = object({
@@ -339,6 +339,12 @@ variable "alert_emails" {
   description = "Addresses that get the alerts. Each has to confirm its subscription."
   type        = set(string)
   default     = []
+}
+
+variable "alarm_thresholds" {
+  description = "Thresholds that differ from those in config/figures.yaml, by alarm and in the unit named there."
+  type        = map(number)
+  default     = {}
 }
 
 variable "deletion_protection" {

@@ -305,8 +305,8 @@ run "people_hear_of_a_run_that_failed_or_took_long" {
   }
 
   assert {
-    condition     = alltrue([for alarm in [aws_cloudwatch_metric_alarm.slow[0], aws_cloudwatch_metric_alarm.not_started[0]] : alarm.alarm_actions == toset([var.alerts_topic_arn])]) && aws_cloudwatch_metric_alarm.slow[0].threshold == 900
-    error_message = "Over 15 minutes, and files that did not start, are alarms."
+    condition     = aws_cloudwatch_metric_alarm.slow[0].alarm_actions == toset([var.alerts_topic_arn]) && aws_cloudwatch_metric_alarm.slow[0].ok_actions == toset([var.alerts_topic_arn]) && aws_cloudwatch_metric_alarm.slow[0].threshold == 900
+    error_message = "Over 15 minutes is an alarm, which tells when it begins and when it ends."
   }
 }
 
@@ -326,7 +326,7 @@ run "without_tasks_the_commands_go_into_a_queue" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.slow) == 0 && length(aws_cloudwatch_metric_alarm.not_started) == 0 && length(aws_cloudwatch_log_metric_filter.seconds) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.slow) == 0 && length(aws_cloudwatch_log_metric_filter.seconds) == 0
     error_message = "No alarm where there is none to raise."
   }
 }

@@ -47,13 +47,14 @@ resource "aws_cloudwatch_metric_alarm" "missing" {
   count = var.alarms_run ? 1 : 0
 
   alarm_name          = "${var.platform.name_prefix}-anchor-ledger-missing"
-  alarm_description   = "No anchor of the ledger for ${var.settings.alarm_hours} hours: see docs/ledger-verify.md, In AWS."
+  alarm_description   = "No anchor of the ledger for ${var.settings.alarm_hours} hours. What it says, what is at stake and what to do: docs/alarms.md#anchor-ledger-missing. Severity ticket: next morning."
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   evaluation_periods  = var.settings.alarm_hours
   datapoints_to_alarm = var.settings.alarm_hours
   treat_missing_data  = "breaching"
   alarm_actions       = [var.alerts_topic_arn]
+  ok_actions          = [var.alerts_topic_arn]
 
   metric_query {
     id          = "kept"

@@ -7,3 +7,8 @@ output "function" {
   description = "The function anchor_ledger."
   value       = module.anchor_ledger.function
 }
+
+output "alarms" {
+  description = "Alarms by name. Payments are not at risk without anchors, the proof is."
+  value       = { for alarm in aws_cloudwatch_metric_alarm.missing : alarm.alarm_name => { arn = alarm.arn, risk = false } }
+}

@@ -83,7 +83,7 @@ resource "aws_cloudwatch_metric_alarm" "slow" {
   count = var.alarms_run ? 1 : 0
 
   alarm_name          = "${local.name}-slow"
-  alarm_description   = "A batch run took over ${var.settings.alarm_minutes} minutes: see docs/batch-in-aws.md, Sizing."
+  alarm_description   = "A batch run took over ${var.settings.alarm_minutes} minutes. What it says, what is at stake and what to do: docs/alarms.md#batch-slow. Severity ticket: next morning."
   namespace           = "Postrail"
   metric_name         = aws_cloudwatch_log_metric_filter.seconds[0].metric_transformation[0].name
   statistic           = "Maximum"
@@ -93,21 +93,5 @@ resource "aws_cloudwatch_metric_alarm" "slow" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.alerts_topic_arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "not_started" {
-  count = var.alarms_run ? 1 : 0
-
-  alarm_name          = "${local.name}-not-started"
-  alarm_description   = "No task could be started for a file: see docs/batch-in-aws.md, When it fails."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = module.queue.dead_letter_queue.name }
-  statistic           = "Maximum"
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  period              = 60
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.alerts_topic_arn]
+  ok_actions          = [var.alerts_topic_arn]
 }

@@ -11,3 +11,8 @@ output "subscriptions" {
     target_arns = [aws_cloudwatch_event_target.alert[key].arn]
   } }
 }
+
+output "rules" {
+  description = "Rules that feed the topic `alerts`, by their names without the prefix."
+  value       = keys(local.alert_patterns)
+}

@@ -16,3 +16,16 @@ output "switch" {
     } }
   }
 }
+
+output "load_balancer" {
+  description = "The load balancer, and each party's target group, as CloudWatch names them; null and none where nothing runs."
+  value = {
+    name          = one(aws_lb.this[*].arn_suffix)
+    target_groups = { for id, group in aws_lb_target_group.party : id => group.arn_suffix }
+  }
+}
+
+output "alarms" {
+  description = "Alarms by name: a party with too few tasks."
+  value       = { for alarm in aws_cloudwatch_metric_alarm.alone : alarm.alarm_name => { arn = alarm.arn, risk = true } }
+}

@@ -12,6 +12,8 @@ locals {
 }
 
 resource "aws_lb" "this" {
+  #checkov:skip=CKV_AWS_91:a network load balancer logs TLS listeners alone, and these are TCP; flow logs tell who connected
+
   count = local.runs ? 1 : 0
 
   name                             = local.name
@@ -175,7 +177,7 @@ resource "aws_cloudwatch_metric_alarm" "alone" {
   for_each = var.alarms_run ? local.running : {}
 
   alarm_name          = "${local.name}-${each.key}-too-few"
-  alarm_description   = "Fewer healthy tasks of ${each.value.kind} ${each.key} than should run: see docs/switch-in-aws.md."
+  alarm_description   = "Fewer healthy tasks of ${each.value.kind} ${each.key} than should run. What it says, what is at stake and what to do: docs/alarms.md#switch-too-few. Severity page: wake somebody. Payments are at risk."
   namespace           = "AWS/NetworkELB"
   metric_name         = "HealthyHostCount"
   statistic           = "Minimum"
