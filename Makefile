@@ -8,8 +8,9 @@ ENV ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 LOCAL := PYTHONPATH=localstack $(BIN)/python -m local_cloud
+CHECKOV := .tools/checkov
 
-.PHONY: help setup local down status check test unit e2e bench schemas fmt lock package image plan deploy destroy
+.PHONY: help setup local down status check test unit e2e bench schemas fmt lock lock-checkov package image plan deploy destroy
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +45,7 @@ down: ## Stop and remove everything that `make local` started
 status: ## Say what runs here
 	@if [ -x $(BIN)/python ]; then $(LOCAL) status; else echo "nothing runs: there is no $(VENV) here"; fi
 
-check: setup ## Lint, types, architecture, schema drift, Terraform fmt, validate and test
+check: setup $(CHECKOV)/.ready ## Lint, types, architecture, schema drift, Terraform fmt, validate, test and checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -52,6 +53,18 @@ check: setup ## Lint, types, architecture, schema drift, Terraform fmt, validate
 	$(BIN)/postrail schemas generate --check
 	$(BIN)/postrail rules test
 	$(LOCAL) check
+	$(LOCAL).resource_rules
+
+# checkov pins other versions than the project: an environment of its own, made anew when its lock file changes.
+$(CHECKOV)/.ready: .ci/checkov.lock
+	@$(PYTHON) -m venv --clear $(CHECKOV)
+	@echo "Installing checkov into $(CHECKOV) ..."
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip sync -q --python $(CHECKOV)/bin/python --require-hashes $<; \
+	else \
+	  $(CHECKOV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<; \
+	fi
+	@touch $@
 
 # Most tests wait, for servers that start and for what was killed: three files at a time fill two processors. The
 # end-to-end tests share one local cloud and come after them, one by one.
@@ -84,6 +97,9 @@ lock: ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --constraint requirements.lock --no-header -o requirements-lambda.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra batch --constraint requirements.lock --no-header -o source/requirements.lock
 	uv pip compile pyproject.toml -q --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes --group image --extra switch --constraint requirements.lock --no-header -o switch/requirements.lock
+
+lock-checkov: ## Resolve checkov's lock file anew (needs uv)
+	uv pip compile .ci/checkov.in -q --universal --python-version 3.11 --generate-hashes --no-header -o .ci/checkov.lock
 
 package: setup ## Build the functions' archives and their dependencies layer
 	$(BIN)/python lambdas/build.py

@@ -27,6 +27,8 @@ locals {
 }
 
 resource "aws_ecs_cluster" "this" {
+  #checkov:skip=CKV_AWS_65:a task of some minutes tells all about itself in its own report
+
   name = local.name
 
   # Container Insights counts by service and by hour; a task of some minutes is better told by its own report.
