@@ -65,6 +65,7 @@ class Outputs(_Output):
     api: dict[str, Any] = {}
     functions: dict[str, Any] = {}
     card_vault: dict[str, str] = {}
+    observability: dict[str, Any] = {}
     name_prefix: str
     region: str
 

@@ -25,6 +25,7 @@ class PostrailCommands(LazyGroup):
         "trace": LazyCommand("postrail.cli.trace", "Show every hop of one payment."),
         "selftest": LazyCommand("postrail.cli.selftest", "Send marked payments over every edge of the graph."),
         "validate": LazyCommand("postrail.cli.validate", "Check a deployed graph, and pay once through every edge."),
+        "status": LazyCommand("postrail.cli.status", "Show the figures of the running graph, once or all the time."),
         "batch": LazyCommand("postrail.cli.batch", "Post files of authorizations, and write sample files."),
         "switch": LazyCommand("postrail.cli.switch", "Run networks and banks that speak ISO 8583."),
         "accounts": LazyCommand("postrail.cli.accounts", "Open accounts at a bank and read their balances."),
