@@ -105,6 +105,7 @@ module "intake" {
   tables_key            = local.tables_key
   parked_key_arn        = module.security.key_arns.parked
   parked_retention_days = var.parked_retention_days
+  parked_lock           = var.parked_lock
   dedup_window_hours    = var.dedup_window_hours
   pipes_run             = var.target.pipes_run
   deletion_protection   = var.deletion_protection

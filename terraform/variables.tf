@@ -86,6 +86,30 @@ variable "parked_retention_days" {
 
 variable "dedup_window_hours" {
   description = "How long a payment key is remembered by the duplicate check, in hours."
+variable "parked_lock" {
+  description = <<-EOT
+    The lock of parked events, by S3 Object Lock.
+    mode: COMPLIANCE: nobody shortens the retention of what is written, the account's root included. GOVERNANCE: who has
+    s3:BypassGovernanceRetention does, as Terraform needs it to destroy a trial. Use COMPLIANCE where the proof counts.
+    days: how long a parked event cannot be deleted; at most `parked_retention_days`, which ends it.
+  EOT
+  type = object({
+    mode = optional(string, "GOVERNANCE")
+    days = optional(number, 365)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["COMPLIANCE", "GOVERNANCE"], var.parked_lock.mode)
+    error_message = "mode is COMPLIANCE or GOVERNANCE."
+  }
+
+  validation {
+    condition     = var.parked_lock.days >= 1 && var.parked_lock.days <= var.parked_retention_days && floor(var.parked_lock.days) == var.parked_lock.days
+    error_message = "Lock for 1 day or more, whole days, and not beyond parked_retention_days."
+  }
+}
+
   type        = number
   default     = 72
 }

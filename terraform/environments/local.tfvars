@@ -19,8 +19,9 @@ maximum_concurrency = 3
 # An incomplete sequence shows while one watches.
 sequence_timeout_seconds = 20
 
-# Terraform destroys the bucket with its anchors, which COMPLIANCE would forbid.
-anchors = { lock_mode = "GOVERNANCE", lock_days = 1 }
+# Terraform destroys the buckets with what is locked in them, which COMPLIANCE would forbid.
+anchors     = { lock_mode = "GOVERNANCE", lock_days = 1 }
+parked_lock = { mode = "GOVERNANCE", days = 1 }
 
 # Who `postrail token` signs for. The launcher gives the public key as TF_VAR_token_keys.
 token_issuer = "https://tokens.postrail.local"

@@ -50,6 +50,7 @@ variables {
 
   parked_key_arn        = "arn:aws:kms:eu-west-2:111122223333:key/parked"
   parked_retention_days = 400
+  parked_lock           = { mode = "COMPLIANCE", days = 365 }
   dedup_window_hours    = 72
   pipes_run             = true
   deletion_protection   = true
@@ -165,7 +166,31 @@ run "parked_events_are_private" {
   }
 
   assert {
-    condition     = jsondecode(aws_s3_bucket_policy.parked[0].policy).Statement[0].Effect == "Deny" && jsondecode(aws_s3_bucket_policy.parked[0].policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.parked.policy).Statement :
+      statement.Effect == "Deny" && statement.Action == "s3:*" && try(statement.Condition.Bool["aws:SecureTransport"], "") == "false"
+    ])
     error_message = "Plain HTTP is denied."
+  }
+}
+
+run "parked_events_stay_as_they_were_written" {
+  module {
+    source = "./modules/intake"
+  }
+
+  assert {
+    condition     = aws_s3_bucket.parked.object_lock_enabled && aws_s3_bucket_object_lock_configuration.parked.rule[0].default_retention[0].mode == "COMPLIANCE" && aws_s3_bucket_object_lock_configuration.parked.rule[0].default_retention[0].days == 365
+    error_message = "Object Lock, as it was asked for."
+  }
+
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_s3_bucket_policy.parked.policy).Statement : statement.Effect == "Deny" && statement.Action == "s3:DeleteObject" && statement.Principal == "*"])
+    error_message = "And nobody hides one behind a delete marker."
+  }
+
+  assert {
+    condition     = one([for rule in aws_s3_bucket_lifecycle_configuration.parked.rule : rule.expiration[0].days]) == 400
+    error_message = "Until its retention is over."
   }
 }

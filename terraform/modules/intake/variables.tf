@@ -76,6 +76,11 @@ variable "parked_retention_days" {
   type        = number
 }
 
+variable "parked_lock" {
+  description = "How long a parked event cannot be deleted, and by whom. See `parked_lock` of the root module."
+  type        = object({ mode = string, days = number })
+}
+
 variable "dedup_window_hours" {
   description = "How long a payment key is remembered, in hours."
   type        = number
