@@ -17,15 +17,21 @@ locals {
     dlq           = { for name, queue in local.dead_letter_queues : name => queue.name }
     function      = { for name, function in local.functions : name => function.name }
     load_balancer = { for name, load_balancer in { switch = module.switch.load_balancer } : name => load_balancer.name if module.switch.switch.managed }
+    memory_gb     = { for name, stage in local.stages : name => format("%.6f", stage.memory_mb / 1024) }
     party         = { for id in keys(module.switch.switch.parties) : id => id if module.switch.switch.managed }
     pipe          = { for name, pipe in merge(module.intake.pipes, module.rules_engine.pipes) : name => pipe.Name if var.target.pipes_run }
+    price         = { for price in yamldecode(file("${path.root}/../config/capacity/prices.yaml")).prices : price.id => format("%.12f", price.usd[var.region] / price.per) if can(price.usd[var.region]) }
     queue         = { for name, queue in local.queues : name => queue.name if local.stages[local.queue_stages[name]].delivery != "realtime" }
     road_function = { for name, function in local.functions : name => function.name if contains(local.road_functions, name) }
     rule          = { for name in concat(keys(local.queues), module.notifications.rules) : name => "${var.name_prefix}-${name}" }
     side_function = { for name, function in local.functions : name => function.name if !contains(local.road_functions, name) }
     stage         = { for name in keys(local.stages) : name => name }
     state_machine = { rules-engine = module.rules_engine.state_machine_arn }
-    target_group  = module.switch.load_balancer.target_groups
+    table = merge(
+      { for name, table in module.intake.tables : name => table.name },
+      { reference = module.reference.name, velocity = module.rules_engine.velocity.name },
+    )
+    target_group = module.switch.load_balancer.target_groups
   }
 }
 

@@ -32,7 +32,7 @@ variables {
       {
         id = "share", title = "Share", section = "road", unit = "percent"
         series = [{
-          label = "refused", expression = "100 * refused / received"
+          label = "refused", expression = "100 * refused * price:event / received"
           uses = {
             refused  = { namespace = "own", metric = "Refused", dimensions = { service = "enrich" }, statistic = "Sum" }
             received = { namespace = "own", metric = "Received", dimensions = { service = "enrich" }, statistic = "Sum" }
@@ -83,6 +83,7 @@ variables {
   names = {
     queue    = { posting = "postrail-test-posting", record-outcome = "postrail-test-record-outcome" }
     function = { apply_rules = "postrail-test-apply-rules" }
+    price    = { event = "0.000001" }
   }
 
   allowances       = { queue-age = { record-outcome = 300 } }
@@ -196,10 +197,10 @@ run "dashboards_are_laid_out" {
 
   assert {
     condition = (
-      jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[6].properties.metrics[0] == [{ expression = "100 * refused / received", label = "refused", period = 60 }]
+      jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[6].properties.metrics[0] == [{ expression = "100 * refused * 0.000001 / received", label = "refused", period = 60 }]
       && toset([for metric in slice(jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[6].properties.metrics, 1, 3) : "${metric[4].id} ${metric[4].visible}"]) == toset(["received false", "refused false"])
     )
-    error_message = "An expression brings its metrics along, unseen."
+    error_message = "An expression has the prices that it names, and brings its metrics along, unseen."
   }
 
   assert {
@@ -264,7 +265,7 @@ run "too_many_for_one_alarm" {
   }
 
   variables {
-    names = { queue = { for number in range(101) : "queue-${number}" => "postrail-test-queue-${number}" } }
+    names = { price = { event = "0.000001" }, queue = { for number in range(101) : "queue-${number}" => "postrail-test-queue-${number}" } }
   }
 
   expect_failures = [aws_cloudwatch_composite_alarm.payments_at_risk]

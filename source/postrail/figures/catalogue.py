@@ -40,6 +40,8 @@ KINDS: Final = frozenset(
     }
 )
 """What a dimension may name by `kind:name`; Terraform knows the real names."""
+NUMBER_KINDS: Final = frozenset({"memory_gb", "price"})
+"""What an expression may name by `kind:name`, between blanks; Terraform knows the numbers."""
 
 _VARIABLE: Final = re.compile(r"[a-z][A-Za-z0-9_]*")
 
@@ -122,7 +124,19 @@ class Figure(ConfigModel):
     unit: Unit
     view: Literal["line", "stacked"] = "line"
     local: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
-    series: Annotated[tuple[Series, ...], Field(max_length=20)]
+    series: Annotated[tuple[Series, ...], Field(min_length=1, max_length=20)]
+
+    @model_validator(mode="after")
+    def _variables_mean_one_thing(self) -> Self:
+        # A widget has one name space for the variables of all its expressions.
+        meanings: dict[str, Metric] = {}
+        for series in self.series:
+            if series.expression is not None and series.kinds():
+                raise ValueError(f"{series.label}: an expression cannot stand for each of a kind")
+            for name, metric in series.uses.items():
+                if meanings.setdefault(name, metric) != metric:
+                    raise ValueError(f"`uses`: {name!r} is two metrics in one figure")
+        return self
 
 
 class Section(ConfigModel):
@@ -229,11 +243,19 @@ def placeholder_kind(value: str) -> str | None:
     return kind if colon and name else None
 
 
+def expression_references(expression: str) -> list[tuple[str, str]]:
+    """The numbers that an expression names, as kind and name."""
+    return [(kind, name) for kind, colon, name in (word.partition(":") for word in expression.split(" ")) if colon]
+
+
 def _check_expression(expression: str | None, uses: dict[str, Metric]) -> None:
     if expression is None:
         return
     if not uses:
         raise ValueError("an expression needs `uses`")
+    for kind, name in expression_references(expression):
+        if kind not in NUMBER_KINDS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ValueError(f"{kind}:{name} is no number that Terraform knows; write blanks around it")
     for name in uses:
         if not _VARIABLE.fullmatch(name):
             raise ValueError(f"`uses`: {name!r} must start with a lower-case letter, as metric math wants it")

@@ -56,11 +56,11 @@ locals {
       flatten([for dimension, value in series.uses.value.dimensions : [dimension, value]]),
       [{ label = series.label, stat = series.uses.value.statistic, period = series.period }],
     ))
-    ]]), flatten([for series in figure.series : [for name, use in series.uses : jsonencode(concat(
+    ]]), distinct(flatten([for series in figure.series : [for name, use in series.uses : jsonencode(concat(
       [use.namespace, use.metric],
       flatten([for dimension, value in use.dimensions : [dimension, value]]),
       [{ id = name, stat = use.statistic, period = series.period, visible = false }],
-  ))] if series.expression != null])) }
+  ))] if series.expression != null]))) }
 
   # A threshold is drawn where it is in the drawing's own unit, and not on the axis.
   thresholds = { for id, figure in local.figures : id => distinct(flatten([

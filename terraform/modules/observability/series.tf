@@ -33,11 +33,14 @@ locals {
   )
 
   # Every value of a dimension that stands for something else, as [kind, name].
-  references = { for source in local.sources : source.id => distinct(flatten([
-    for use in values(source.uses) : [
-      for value in values(try(use.dimensions, {})) : value if can(regex("^[a-z_]+:.+$", value))
-    ]
-  ])) }
+  references = { for source in local.sources : source.id => distinct(concat(
+    flatten([
+      for use in values(source.uses) : [
+        for value in values(try(use.dimensions, {})) : value if can(regex("^[a-z_]+:.+$", value))
+      ]
+    ]),
+    [for word in split(" ", coalesce(source.expression, " ")) : word if strcontains(word, ":")],
+  )) }
 
   # By their keys, since some names are known only once they exist.
   known = { for kind, names in var.names : kind => keys(names) }
@@ -54,11 +57,13 @@ locals {
   # Everything by its own name, in the catalogue's order.
   resolved = { for source in local.sources : source.id => [
     for name in local.copies[source.id] : {
-      name       = name
-      label      = replace(source.label, "*", name)
-      expression = source.expression
-      split      = source.split
-      period     = source.period
+      name  = name
+      label = replace(source.label, "*", name)
+      expression = source.expression == null ? null : join(" ", [
+        for word in split(" ", source.expression) : strcontains(word, ":") ? var.names[split(":", word)[0]][split(":", word)[1]] : word
+      ])
+      split  = source.split
+      period = source.period
       uses = { for use_name, use in source.uses : use_name => {
         namespace = use.namespace == "own" ? local.namespace : use.namespace
         metric    = use.metric

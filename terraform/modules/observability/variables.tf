@@ -21,15 +21,10 @@ variable "catalogue" {
 variable "names" {
   description = <<-EOT
     The names that this copy's resources have, by kind: what the catalogue writes as kind:name, and kind:* for all of a kind.
+    Numbers that its expressions name too: price, in USD for one unit, and memory_gb, of functions.
     A kind or a name that is not there leaves out what is drawn of it. The keys must be known while planning.
   EOT
   type        = map(map(string))
-}
-
-variable "prices" {
-  description = "List prices of the region in USD, by the names that the catalogue's expressions use for them."
-  type        = map(number)
-  default     = {}
 }
 
 variable "allowances" {

@@ -8,6 +8,7 @@ import yaml
 
 from postrail.domain.errors import ConfigInvalid
 from postrail.figures.catalogue import Catalogue, read_catalogue
+from postrail.figures.resolved import resolve_series
 
 SHIPPED = Path(__file__).parents[3] / "config" / "figures.yaml"
 
@@ -113,6 +114,46 @@ def test_mistakes_are_refused_by_name(place: tuple[str | int, ...], value: Any, 
     with pytest.raises(ConfigInvalid) as refusal:
         _read(content, tmp_path)
     assert words in str(refusal.value)
+
+
+def _expression(expression: str, **uses: str) -> dict[str, Any]:
+    metrics = {
+        variable: {"namespace": "own", "metric": name, "dimensions": {"service": "post"}, "statistic": "Sum"}
+        for variable, name in uses.items()
+    }
+    return {"label": expression[:40], "expression": expression, "uses": metrics}
+
+
+@pytest.mark.parametrize(
+    ("series", "words"),
+    [
+        pytest.param([_expression("posted * prices:event", posted="Posted")], "no number that", id="unknown-kind"),
+        pytest.param([_expression("posted * (price:event)", posted="Posted")], "blanks around", id="no-blanks"),
+        pytest.param(
+            [_expression("posted + 1", posted="Posted"), _expression("posted + 2", posted="Received")],
+            "'posted' is two metrics",
+            id="one-variable-for-two-metrics",
+        ),
+        pytest.param([], "at least 1 item", id="nothing-to-draw"),
+    ],
+)
+def test_expressions_name_what_terraform_knows(series: list[dict[str, Any]], words: str, tmp_path: Path) -> None:
+    """Prices are named between blanks, and a variable means one metric in the whole figure."""
+    content = _small()
+    content["figures"][0]["series"] = series
+    with pytest.raises(ConfigInvalid) as refusal:
+        _read(content, tmp_path)
+    assert words in str(refusal.value)
+
+
+def test_expressions_have_their_numbers(tmp_path: Path) -> None:
+    """A price is filled in from the copy's names; without it the series is left out, not drawn with nothing."""
+    content = _small()
+    content["figures"][0]["series"] = [_expression("posted * price:event / 2", posted="Posted")]
+    catalogue = _read(content, tmp_path)
+    (series,) = resolve_series(catalogue, {"price": {"event": "0.000001"}}, "Postrail/test")["errors"]
+    assert series.expression == "posted * 0.000001 / 2"
+    assert resolve_series(catalogue, {}, "Postrail/test")["errors"] == []
 
 
 def test_one_id_names_one_thing(tmp_path: Path) -> None:
