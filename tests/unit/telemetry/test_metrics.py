@@ -228,3 +228,13 @@ def test_approved_payments_of_another_type_of_event_are_not_counted(bench: Bench
 
     bench.stage(approve, PaymentApproved).handle(make_sqs_event(make_delivery(make_approved())))
     assert set(totals(told(), service="test")) == {"Received", "Published", "Refused", "Failed"}
+
+
+def test_where_metrics_are_disabled_nothing_is_written_or_gathered(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Powertools alone would keep every value until it has a hundred, and write those."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    telemetry = Telemetry("enrich", namespace=OWN)
+    for _ in range(150):
+        telemetry.refuse("UNKNOWN_ACCOUNT")
+        telemetry.batch(received=1, published=0, refused=0, failed=0)
+    assert told() == []

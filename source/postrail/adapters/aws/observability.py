@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 from aws_lambda_powertools.metrics.provider import cold_start
 
 from postrail.domain.card import holds_clear_pan, scrub_pans
@@ -91,28 +92,33 @@ class Telemetry:
     """What one function or process tells of its work. Not for several threads at once."""
 
     def __init__(self, stage: str, *, level: str = "INFO", namespace: str = NAMESPACE) -> None:
-        """`level` is a name of the logging module, e.g. INFO; `stage` is the dimension `service` of all metrics."""
+        """`level` is a name of the logging module, e.g. INFO; `stage` is the dimension `service` of all metrics.
+
+        Where powertools is told to keep metrics to itself (POWERTOOLS_METRICS_DISABLED), none are gathered.
+        """
         logger.setLevel(level)
         logger.append_keys(stage=stage)
         self._stage = stage
         self._namespace = namespace or NAMESPACE
-        self._metrics = EphemeralMetrics(namespace=self._namespace, service=stage)
+        self._metrics = None if is_metrics_disabled() else EphemeralMetrics(namespace=self._namespace, service=stage)
         self._refusals: dict[str, int] = {}
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a metric of the batch at hand; it leaves with the batch."""
-        self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
+        self.measure(name, number, MetricUnit.Count)
 
     def measure(self, name: str, value: float, unit: MetricUnit = MetricUnit.Milliseconds) -> None:
         """One more value of a distribution, or the value of a gauge. Percentiles are CloudWatch's business.
 
         A line takes 100 values of a metric: with the hundredth what was gathered leaves, and the next begins anew.
         """
-        self._metrics.add_metric(name=name, unit=unit, value=value)
+        if self._metrics is not None:
+            self._metrics.add_metric(name=name, unit=unit, value=value)
 
     def refuse(self, reason: str, number: int = 1) -> None:
         """So many payments end here for this reason: the metric RefusedFor, with a dimension `reason`."""
-        self._refusals[reason] = self._refusals.get(reason, 0) + number
+        if self._metrics is not None:
+            self._refusals[reason] = self._refusals.get(reason, 0) + number
 
     def batch(
         self, *, received: int, published: int, refused: int, failed: int, payments: Sequence[PaymentIds] = ()
@@ -151,7 +157,7 @@ class Telemetry:
 
     def flush(self) -> None:
         """Write what was counted and measured since the last time."""
-        if self._metrics.metric_set:
+        if self._metrics is not None and self._metrics.metric_set:
             self._metrics.flush_metrics()
         for reason, number in self._refusals.items():
             of_reason = {"service": self._stage, "reason": reason}
