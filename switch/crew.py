@@ -83,8 +83,17 @@ class Member:
 class Crew:
     """Processes that live as long as this context. They listen on free ports of this machine."""
 
-    def __init__(self, ecosystem: Ecosystem, environment: Mapping[str, str], folder: Path) -> None:
-        """`environment` is what they are told (`POSTRAIL_*`, AWS); `folder` takes their logs."""
+    def __init__(
+        self,
+        ecosystem: Ecosystem,
+        environment: Mapping[str, str],
+        folder: Path,
+        credentials: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """`environment` is what they are told (`POSTRAIL_*`, AWS); `folder` takes their logs.
+
+        `credentials`: what single parties are told besides, by their ids.
+        """
         ids = [network.id for network in ecosystem.networks] + [bank.id for bank in ecosystem.banks]
         self.hosts = {name: f"{_LOCALHOST}:{port}" for name, port in zip(ids, free_ports(len(ids)), strict=True)}
         self.ecosystem = ecosystem.reached_at(self.hosts)
@@ -93,6 +102,7 @@ class Crew:
             "POSTRAIL_ECOSYSTEM_HOSTS": json.dumps(self.hosts),
             "POSTRAIL_HSM_KEYS": json.dumps(_new_keys(ecosystem)),
         }
+        self._credentials = credentials or {}
         self._folder = folder
         self._members: list[Member] = []
 
@@ -103,7 +113,12 @@ class Crew:
         with log_path.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "postrail.cli.main", "switch", kind, name],
-                env={**os.environ, **self._environment, "POSTRAIL_HEALTH_PORT": str(health_port)},
+                env={
+                    **os.environ,
+                    **self._environment,
+                    **self._credentials.get(name, {}),
+                    "POSTRAIL_HEALTH_PORT": str(health_port),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

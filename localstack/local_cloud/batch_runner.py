@@ -28,6 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud.layout import STATE_DIR_VARIABLE, StateDir
 from local_cloud.pipe_runner.runner import JsonLines, deployment_stamp
 from local_cloud.processes import loopback_environment
+from postrail.cli.task_roles import task_credentials
 
 NAME: Final = "batch-runner"
 
@@ -137,17 +138,6 @@ def task_environment(
         # Its secret names the ledger by a host of the containers' network, where this process is not.
         given["POSTRAIL_LEDGER_DSN"] = cloud["ledger_dsn"]
     return base | given | dict(credentials or {}) | dict(deployment.environment)
-
-
-def task_credentials(ecs: Any, sts: Any, task_definition_arn: str) -> dict[str, str]:
-    """Credentials of the task's role as environment variables; ECS hands them to a task by an address of its own."""
-    definition = ecs.describe_task_definition(taskDefinition=task_definition_arn)["taskDefinition"]
-    given = sts.assume_role(RoleArn=definition["taskRoleArn"], RoleSessionName=NAME)["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": given["SessionToken"],
-    }
 
 
 class BatchRunner:

@@ -19,6 +19,8 @@ import boto3
 import psycopg
 import pytest
 
+from postrail.cli.observer import deliveries_policy
+
 REPO = Path(__file__).resolve().parents[2]
 
 
@@ -76,6 +78,14 @@ class Cloud:
             aws_access_key_id=self.description["access_key_id"],
             aws_secret_access_key=self.description["secret_access_key"],
         )
+
+    def listening_queue(self, name: str) -> tuple[str, str]:
+        """A new queue that rules and topics may send to: its URL and its ARN. Whoever makes it deletes it."""
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": deliveries_policy(arn)})
+        return url, arn
 
     def sql(self, query: str, *args: object) -> list[tuple[Any, ...]]:
         """Ask the ledger's database."""

@@ -91,8 +91,7 @@ def test_the_same_file_again_posts_nothing(cloud: Cloud, day: bytes) -> None:
 def test_a_file_that_breaks_off_is_told_to_people(cloud: Cloud, day: bytes) -> None:
     """The run fails with one sentence, the topic `alerts` names the command, and the books stay clean."""
     sqs, sns = cloud.client("sqs"), cloud.client("sns")
-    queue = sqs.create_queue(QueueName="e2e-batch-alerts")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue, arn = cloud.listening_queue("e2e-batch-alerts")
     subscription = sns.subscribe(TopicArn=cloud.outputs["topics"]["alerts"], Protocol="sqs", Endpoint=arn)
     try:
         before = beat(cloud)

@@ -15,8 +15,7 @@ def lost_on_the_way(cloud: Cloud) -> tuple[str, str]:
     """A payment that never reached `enrich`: its id, and the event as the bus would have delivered it."""
     events, sqs = cloud.client("events"), cloud.client("sqs")
     bus, rule = cloud.outputs["bus_name"], f"{cloud.outputs['name_prefix']}-enrich"
-    url = sqs.create_queue(QueueName="e2e-captured")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = cloud.listening_queue("e2e-captured")
     events.put_rule(
         Name="e2e-capture", EventBusName=bus, EventPattern=json.dumps({"detail-type": ["PaymentStandardised"]})
     )

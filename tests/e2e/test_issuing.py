@@ -27,13 +27,11 @@ class Shop:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.subject = f"alice-{uuid.uuid4().hex[:8]}"
-        sqs, sns = cloud.client("sqs"), cloud.client("sns")
-        self.queue_url = sqs.create_queue(QueueName=f"customers-{self.subject}")["QueueUrl"]
-        attributes = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])["Attributes"]
-        self.subscription = sns.subscribe(
+        self.queue_url, queue_arn = cloud.listening_queue(f"customers-{self.subject}")
+        self.subscription = cloud.client("sns").subscribe(
             TopicArn=cloud.outputs["topics"]["notifications"],
             Protocol="sqs",
-            Endpoint=attributes["QueueArn"],
+            Endpoint=queue_arn,
             ReturnSubscriptionArn=True,
         )["SubscriptionArn"]
         self.account = cloud.postrail_json(

@@ -65,6 +65,7 @@ class Outputs(_Output):
     api: dict[str, Any] = {}
     functions: dict[str, Any] = {}
     card_vault: dict[str, str] = {}
+    switch: dict[str, Any] = {}
     observability: dict[str, Any] = {}
     name_prefix: str
     region: str
@@ -79,6 +80,12 @@ class Cloud(_Output):
     access_key_id: str
     secret_access_key: str
     ledger_dsn: str
+    rights: str = "not checked"
+
+    @property
+    def checks_rights(self) -> bool:
+        """Whether the emulator denies what a role does not allow."""
+        return self.rights == "checked"
 
 
 @dataclass(frozen=True)

@@ -115,19 +115,7 @@ class Observer:
         )["QueueUrl"]
         stack.callback(sqs.delete_queue, QueueUrl=self._queue_url)
         arn = sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
-                    "Action": "sqs:SendMessage",
-                    "Resource": arn,
-                    "Condition": {"StringEquals": {"aws:SourceAccount": arn.split(":")[4]}},
-                }
-            ],
-        }
-        sqs.set_queue_attributes(QueueUrl=self._queue_url, Attributes={"Policy": json.dumps(policy)})
+        sqs.set_queue_attributes(QueueUrl=self._queue_url, Attributes={"Policy": deliveries_policy(arn)})
         return str(arn)
 
     def _make_rule(self, stack: ExitStack, queue_arn: str) -> None:
@@ -190,3 +178,15 @@ def _observed(event: dict[str, Any], seen_at: float) -> Observed:
 
 def _sent_at(message: dict[str, Any]) -> float:
     return int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
+
+
+def deliveries_policy(queue_arn: str) -> str:
+    """The policy of a queue that listens: rules and topics of its own account may send to it, and nobody else."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"StringEquals": {"aws:SourceAccount": queue_arn.split(":")[4]}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

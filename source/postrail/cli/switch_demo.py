@@ -23,6 +23,8 @@ from postrail.cli.api_client import ApiClient
 from postrail.cli.cardholder_messages import show_exchange
 from postrail.cli.failures import CommandError
 from postrail.cli.graph import Cloud, Graph
+from postrail.cli.observer import deliveries_policy
+from postrail.cli.task_roles import party_credentials
 from postrail.domain.money import Money
 from postrail.settings import Settings, SwitchSettings
 from switch.bootstrap import build_terminal_line
@@ -65,7 +67,9 @@ def run_demo(graph: Graph, cloud: Cloud, folder: Path) -> None:
     logger.setLevel("WARNING")
     ecosystem = load_ecosystem(Settings().resolved_config_dir() / "ecosystem.yaml")
     with ExitStack() as stack:
-        crew = stack.enter_context(Crew(ecosystem, switch_environment(graph, cloud), folder))
+        crew = stack.enter_context(
+            Crew(ecosystem, switch_environment(graph, cloud), folder, party_credentials(graph, cloud))
+        )
         _start(crew)
         database = stack.enter_context(Database(graph.ledger_dsn()))
         demo = Demo(graph, crew, database)
@@ -268,6 +272,7 @@ def _letter_box(graph: Graph, customer_id: str) -> Iterator[Callable[[], str | N
     subscription = ""
     try:
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": deliveries_policy(arn)})
         subscription = sns.subscribe(
             TopicArn=graph.topic_arn("notifications"),
             Protocol="sqs",
