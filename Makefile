@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 LOCAL := PYTHONPATH=localstack $(BIN)/python -m local_cloud
 CHECKOV := .tools/checkov
 
-.PHONY: help setup local down status check test unit e2e bench schemas fmt lock lock-checkov package image plan deploy destroy
+.PHONY: help setup local down status check test unit e2e bench schemas fmt lock lock-checkov package image plan deploy validate outputs destroy
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,20 +124,24 @@ image: ## Build an image and push it to its repository: IMAGE=batch or IMAGE=swi
 	  && $(DOCKER) buildx build --platform $(IMAGE_PLATFORM) --file $(IMAGE_FILE) --provenance=false \
 	    --build-arg REVISION=$(IMAGE_TAG) --tag "$$repository:$(IMAGE_TAG)" --push .
 
-# A real account: AWS credentials as the AWS CLI takes them, the ledger's password as TF_VAR_ledger_password.
+# A real account: AWS credentials as the AWS CLI takes them. Each environment has a working folder of its own, .deploy-ENV, and
+# its state in the bucket that terraform/environments/ENV.s3.tfbackend names, if there is one (terraform/README.md).
 TERRAFORM ?= $(or $(shell command -v terraform),$(shell command -v tofu),$(abspath $(firstword $(wildcard .tools/terraform .tools/tofu))))
-REMOTE = $(TERRAFORM) -chdir=terraform
-VARS = -var-file=environments/$(ENV).tfvars -var=batch_image_tag=$(IMAGE_TAG) -var=switch_image_tag=$(IMAGE_TAG)
+REMOTE = $(TERRAFORM) -chdir=.deploy-$(ENV)
+DEPLOY = $(BIN)/python terraform/deploy.py
+VARS = --terraform=$(TERRAFORM) --var=batch_image_tag=$(IMAGE_TAG) --var=switch_image_tag=$(IMAGE_TAG)
 
-plan: package ## Show what deploy would change in a real account (ENV=dev)
-	$(REMOTE) init -input=false
-	$(REMOTE) plan $(VARS)
+plan: package ## Plan a deployment to a real account and keep the plan in build/ENV.plan (ENV=dev)
+	@$(DEPLOY) plan $(ENV) $(VARS)
 
-deploy: package ## Deploy to a real account (ENV=dev), then write build/ENV.json for `postrail --outputs`
-	$(REMOTE) init -input=false
-	$(REMOTE) apply $(VARS)
-	$(REMOTE) output -json > build/$(ENV).json
-	@echo "Next: POSTRAIL_OUTPUTS=build/$(ENV).json $(BIN)/postrail selftest"
+deploy: package ## Apply the kept plan if it is fresh, else plan and ask (ENV=dev); writes build/ENV.json
+	@$(DEPLOY) deploy $(ENV) $(VARS)
 
-destroy: ## Destroy what deploy made in a real account (ENV=dev)
-	$(REMOTE) destroy $(VARS)
+validate: setup ## Check what is deployed, and pay once through every edge of it (ENV=dev)
+	@$(BIN)/postrail validate --env $(ENV)
+
+outputs: setup ## Write build/ENV.json anew from the state (ENV=dev)
+	@$(DEPLOY) outputs $(ENV) --terraform=$(TERRAFORM)
+
+destroy: setup ## Destroy what deploy made in a real account (ENV=dev; CONFIRM=ENV where data is protected)
+	@$(DEPLOY) destroy $(ENV) $(VARS) --confirm="$(CONFIRM)"
