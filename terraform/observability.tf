@@ -50,7 +50,7 @@ module "observability" {
     posting-latency = { "" = 1000 * sum(values(local.windows_seconds)) }
   }
 
-  other_alarms = merge(module.anchors.alarms, module.batch.alarms, module.switch.alarms)
+  other_alarms = merge(concat([module.anchors.alarms, module.batch.alarms, module.switch.alarms], module.audit[*].alarms)...)
 
   log_groups = {
     functions = [for function in values(local.functions) : "/aws/lambda/${function.name}"]

@@ -19,3 +19,27 @@ module "security" {
   vault_role_arns     = local.vault_role_arns
   deletion_protection = var.deletion_protection
 }
+
+# On a target without trails there is nothing to watch.
+module "audit" {
+  source = "./modules/audit"
+  count  = var.target.audit_trail && var.audit.enabled ? 1 : 0
+
+  platform            = merge(local.place, { log_retention_days = var.log_retention_days })
+  settings            = var.audit
+  audit_key_arn       = module.security.key_arns.audit
+  guarded_key_arns    = [for name in ["anchors", "audit", "cards", "ledger", "parked", "switch"] : module.security.key_arns[name]]
+  alerts_topic_arn    = module.notifications.topics.alerts
+  alarms_run          = var.target.alarms_run
+  deletion_protection = var.deletion_protection
+
+  vault = {
+    table_arn  = module.card_vault.vault.table_arn
+    key_arn    = module.card_vault.vault.key_arn
+    role_names = ["${var.name_prefix}-serve-bank-api-function", "${var.name_prefix}-produce-cards-function", "${var.name_prefix}-switch-*"]
+  }
+
+  bucket_arns = [
+    for name in [module.intake.parked_bucket, module.anchors.bucket, module.batch.batch.bucket] : "arn:${local.place.partition}:s3:::${name}"
+  ]
+}

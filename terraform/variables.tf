@@ -30,6 +30,9 @@ variable "target" {
     tasks_run: ECS runs tasks. When false the rule for batch files fills a queue, from which a runner takes the commands.
     alarms_run: CloudWatch has metrics of log groups and queues, raises alarms and keeps queries. When false there are dashboards alone.
     jwt_authorizer: API Gateway checks access tokens against their issuer. When false only the functions do.
+    audit_trail: CloudTrail records what is done. When false there is no trail.
+    edge: CloudFront and its web application firewall exist. When false the APIs stand alone.
+    endpoints_run: a VPC has endpoints and flow logs, and keeps their settings. When false neither is created.
   EOT
   type = object({
     emulator           = optional(bool, false)
@@ -39,6 +42,9 @@ variable "target" {
     tasks_run          = optional(bool, true)
     alarms_run         = optional(bool, true)
     jwt_authorizer     = optional(bool, true)
+    audit_trail        = optional(bool, true)
+    edge               = optional(bool, true)
+    endpoints_run      = optional(bool, true)
   })
   default = {}
 }
@@ -300,6 +306,34 @@ variable "switch" {
   type = object({
     vpc_id             = optional(string)
     subnet_ids         = optional(list(string), [])
+variable "audit" {
+  description = <<-EOT
+    The record of who touched what: the card vault's items, and objects of the buckets of anchors, parked events and batch files.
+    enabled: false where the account or its organization has a trail that records these already.
+    management_events: also everything else that is done in the account, each use of a key included. Without them nobody is
+    told of a stranger at the key of card numbers, or of a changed key or trail. A second trail of them costs by the event.
+    lock_mode, lock_days: as for `parked_lock`, of the records. retention_days: how long they stay; PCI DSS wants a year.
+  EOT
+  type = object({
+    enabled           = optional(bool, true)
+    management_events = optional(bool, true)
+    lock_mode         = optional(string, "GOVERNANCE")
+    lock_days         = optional(number, 365)
+    retention_days    = optional(number, 400)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["COMPLIANCE", "GOVERNANCE"], var.audit.lock_mode)
+    error_message = "lock_mode is COMPLIANCE or GOVERNANCE."
+  }
+
+  validation {
+    condition     = var.audit.lock_days >= 1 && var.audit.lock_days <= var.audit.retention_days && floor(var.audit.lock_days) == var.audit.lock_days
+    error_message = "Lock for 1 day or more, whole days, and not beyond retention_days."
+  }
+}
+
     security_group_ids = optional(list(string))
     acquirer_cidrs     = optional(list(string), [])
     cpu                = optional(number, 1024)

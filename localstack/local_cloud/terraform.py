@@ -106,6 +106,9 @@ class Deployer:
                 "tasks_run": False,
                 "alarms_run": False,
                 "jwt_authorizer": False,
+                "endpoints_run": False,
+                "audit_trail": False,
+                "edge": False,
             }
         write_private(self._state.terraform_variables, json.dumps(variables, indent=2))
         self.drop_state_of_another_boot()

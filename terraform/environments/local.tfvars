@@ -11,7 +11,13 @@ target = {
   tasks_run          = false
   alarms_run         = false
   jwt_authorizer     = false
+  endpoints_run      = false
+  audit_trail        = false
+  edge               = false
 }
+
+# Functions reach the database of this machine without a network of their own.
+network = { create = false }
 
 # Each running copy of a function is a process here: 47 MB, and two processors share them all.
 maximum_concurrency = 3

@@ -128,8 +128,8 @@ run "stages_choose_their_delivery" {
 
 run "an_emulator_gets_no_pipes_and_no_layer" {
   variables {
-    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false, jwt_authorizer = false }
-    switch = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"] }
+    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false, jwt_authorizer = false, audit_trail = false, edge = false, endpoints_run = false }
+    switch = { run = true }
   }
 
   assert {

@@ -3,6 +3,11 @@ output "uri" {
   value       = local.uri
 }
 
+output "bucket" {
+  description = "Name of the bucket."
+  value       = aws_s3_bucket.anchors.id
+}
+
 output "function" {
   description = "The function anchor_ledger."
   value       = module.anchor_ledger.function
