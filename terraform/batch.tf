@@ -7,8 +7,8 @@ locals {
   batch_settings = merge(var.batch, {
     image_tag          = var.batch_image_tag
     workers            = coalesce(var.batch.workers, max(1, floor(var.batch.cpu / 1024)))
-    subnet_ids         = coalesce(var.batch.subnet_ids, var.ledger.subnet_ids)
-    security_group_ids = coalesce(var.batch.security_group_ids, var.ledger.security_group_ids)
+    subnet_ids         = local.network.subnet_ids
+    security_group_ids = local.network.security_group_ids.tasks
   })
 }
 

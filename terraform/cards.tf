@@ -8,6 +8,13 @@ locals {
 
   # Where most issuers publish their keys, unless they are said to be elsewhere.
   published_keys = startswith(var.token_issuer, "https://") && var.target.jwt_authorizer ? "${trimsuffix(var.token_issuer, "/")}/.well-known/jwks.json" : ""
+
+  # Of a document, what checks a signature: the settings of a function have 4 KB, which certificates of some issuers would fill.
+  # And no private part, should somebody give one by mistake.
+  token_keys = startswith(trimspace(var.token_keys), "{") ? jsonencode({ keys = [
+    for key in jsondecode(var.token_keys).keys :
+    { for name in ["alg", "crv", "e", "kid", "kty", "n", "use", "x", "y"] : name => key[name] if can(key[name]) }
+  ] }) : var.token_keys != "" ? var.token_keys : local.published_keys
 }
 
 module "card_vault" {
@@ -24,8 +31,9 @@ module "api" {
   platform                = local.platform
   bus_name                = local.bus.name
   routes                  = local.api_routes
-  token                   = { issuer = var.token_issuer, audience = var.token_audience, keys = var.token_keys != "" ? var.token_keys : local.published_keys }
+  token                   = { issuer = var.token_issuer, audience = var.token_audience, keys = local.token_keys }
   jwt_authorizer          = var.target.jwt_authorizer
+  internet_group_ids      = local.network.security_group_ids.internet
   throttling              = { requests_per_second = var.api.requests_per_second, burst = var.api.burst }
   memory_mb               = var.api.memory_mb
   ledger                  = module.ledger.access
@@ -54,10 +62,10 @@ module "switch" {
   alarms_run           = var.target.alarms_run
   deletion_protection  = var.deletion_protection
 
-  place = var.switch.vpc_id == null ? null : {
-    vpc_id             = var.switch.vpc_id
-    subnet_ids         = var.switch.subnet_ids
-    security_group_ids = coalesce(var.switch.security_group_ids, var.ledger.security_group_ids)
+  place = var.switch.run && local.networked ? {
+    vpc_id             = local.network.vpc_id
+    subnet_ids         = local.network.subnet_ids
+    security_group_ids = local.network.security_group_ids.tasks
     acquirer_cidrs     = var.switch.acquirer_cidrs
-  }
+  } : null
 }

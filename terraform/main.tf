@@ -184,6 +184,7 @@ module "ledger" {
   bus_name            = module.event_bus.name
   database            = var.ledger
   password            = var.ledger_password
+  vpc                 = local.function_vpc
   ledger_key_arn      = module.security.key_arns.ledger
   deletion_protection = var.deletion_protection
 }

@@ -90,8 +90,6 @@ variable "parked_retention_days" {
   default     = 400
 }
 
-variable "dedup_window_hours" {
-  description = "How long a payment key is remembered by the duplicate check, in hours."
 variable "parked_lock" {
   description = <<-EOT
     The lock of parked events, by S3 Object Lock.
@@ -116,6 +114,8 @@ variable "parked_lock" {
   }
 }
 
+variable "dedup_window_hours" {
+  description = "How long a payment key is remembered by the duplicate check, in hours."
   type        = number
   default     = 72
 }
@@ -198,20 +198,71 @@ variable "stages" {
   }
 }
 
+variable "network" {
+  description = <<-EOT
+    Where that lives which needs the ledger: some functions, the tasks of batch and switch, the database.
+    create: a VPC with private subnets in several zones is made. `cidr`, `zones`, `nat` and `flow_log_days` are about it.
+    cidr: its addresses, a /16 to /20. Choose what does not collide with networks that are ever to be connected.
+    zones: in how many zones; `zone_names` says in which, default: the first.
+    nat: functions of the APIs reach https addresses on the internet, by a NAT gateway in each zone.
+    database_cidrs: where a database is that has a network of its own (`ledger.host`); the routes there are yours to make.
+    flow_log_days: how long it is kept who spoke to whom.
+    vpc_id, subnet_ids, security_group_ids: with create = false, a network that is there: subnets in two zones at least, and
+    groups that functions and tasks get besides ours; they know the ways out, to AWS's services for instance. No vpc_id: no
+    network at all. Functions are outside, and no task runs.
+  EOT
+  type = object({
+    create             = optional(bool, true)
+    cidr               = optional(string, "10.64.0.0/16")
+    zones              = optional(number, 3)
+    zone_names         = optional(list(string))
+    nat                = optional(bool, false)
+    database_cidrs     = optional(list(string), [])
+    flow_log_days      = optional(number, 400)
+    vpc_id             = optional(string)
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+  })
+  default = {}
+
+  validation {
+    condition     = can(cidrnetmask(var.network.cidr)) && try(tonumber(split("/", var.network.cidr)[1]) >= 16 && tonumber(split("/", var.network.cidr)[1]) <= 20, false)
+    error_message = "cidr is an IPv4 range from /16 to /20."
+  }
+
+  validation {
+    condition     = var.network.zones >= 2 && var.network.zones <= 6 && (var.network.zone_names == null ? true : length(var.network.zone_names) >= 2 && length(var.network.zone_names) <= 6)
+    error_message = "Use 2 to 6 zones: what is paid must outlive the loss of one."
+  }
+
+  validation {
+    condition     = !var.network.create || (var.network.vpc_id == null && length(var.network.subnet_ids) == 0 && length(var.network.security_group_ids) == 0)
+    error_message = "vpc_id, subnet_ids and security_group_ids name a network that is there: they need create = false."
+  }
+
+  validation {
+    condition     = var.network.vpc_id == null ? length(var.network.subnet_ids) == 0 : length(var.network.subnet_ids) >= 2
+    error_message = "A network that is there is named by its vpc_id and two subnets or more, in different zones."
+  }
+
+  validation {
+    # What CloudWatch Logs takes, from three months on.
+    condition     = contains([90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.network.flow_log_days)
+    error_message = "CloudWatch Logs keeps for 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 days."
+  }
+}
+
 variable "ledger" {
   description = <<-EOT
     The PostgreSQL that holds the ledger, and how functions reach it.
     migrate: Terraform invokes migrate_ledger whenever its code changes. Set false where somebody else migrates first.
-    subnet_ids, security_group_ids: where the functions that need the ledger get their network interfaces; none: no VPC.
   EOT
   type = object({
-    host               = string
-    port               = optional(number, 5432)
-    dbname             = optional(string, "ledger")
-    username           = string
-    migrate            = optional(bool, true)
-    subnet_ids         = optional(list(string), [])
-    security_group_ids = optional(list(string), [])
+    host     = string
+    port     = optional(number, 5432)
+    dbname   = optional(string, "ledger")
+    username = string
+    migrate  = optional(bool, true)
   })
 }
 
@@ -255,57 +306,6 @@ variable "anchors" {
   }
 }
 
-variable "expire_holds_schedule" {
-  description = "When holds that are due are ended, rate(...) or cron(...). Until then they hold."
-  type        = string
-  default     = "rate(1 minute)"
-}
-
-variable "batch" {
-  description = <<-EOT
-    The Fargate task that posts a file from the batch inbox.
-    cpu, memory_mb: as Fargate pairs them. A million payments fit into the default; see docs/batch-in-aws.md.
-    workers: processes that prepare and post; default: one for each processor of the task.
-    timeout_minutes: a run that takes longer is ended, and can be continued. alarm_minutes: from when on people are told.
-    retention_days: how long files and results stay.
-    subnet_ids, security_group_ids: where tasks get their network interfaces; default: those of `ledger`.
-    image: full name of an image from elsewhere; default: `image_tag` in the repository that is created here.
-  EOT
-  type = object({
-    cpu                   = optional(number, 2048)
-    memory_mb             = optional(number, 4096)
-    ephemeral_storage_gib = optional(number, 30)
-    workers               = optional(number)
-    timeout_minutes       = optional(number, 60)
-    alarm_minutes         = optional(number, 15)
-    retention_days        = optional(number, 400)
-    subnet_ids            = optional(list(string))
-    security_group_ids    = optional(list(string))
-    image                 = optional(string)
-  })
-  default = {}
-}
-
-variable "batch_image_tag" {
-  description = "Which image of the batch task runs; `make image` pushes it and `make deploy` names it."
-  type        = string
-  default     = "0.1.0"
-}
-
-variable "switch" {
-  description = <<-EOT
-    The card switch: a Fargate service for each network and bank of `ecosystem_file`.
-    vpc_id, subnet_ids: where load balancer and tasks live, in two zones at least. No vpc_id: nothing runs, the rest is made.
-    security_group_ids: of the tasks, besides their own, for the way to the database; default: those of `ledger`.
-    acquirer_cidrs: from where networks are called; default: from nowhere.
-    cpu, memory_mb: of each task, as Fargate pairs them.
-    tasks_min, tasks_max, cpu_target_percent: how many tasks each party has, and at what load it gets more.
-    hsm: where keys are used: software, with keys out of each party's secret, or payment_cryptography, with hsm_key_arns.
-    image: full name of an image from elsewhere; default: `switch_image_tag` in the repository that is created here.
-  EOT
-  type = object({
-    vpc_id             = optional(string)
-    subnet_ids         = optional(list(string), [])
 variable "audit" {
   description = <<-EOT
     The record of who touched what: the card vault's items, and objects of the buckets of anchors, parked events and batch files.
@@ -334,7 +334,52 @@ variable "audit" {
   }
 }
 
-    security_group_ids = optional(list(string))
+variable "expire_holds_schedule" {
+  description = "When holds that are due are ended, rate(...) or cron(...). Until then they hold."
+  type        = string
+  default     = "rate(1 minute)"
+}
+
+variable "batch" {
+  description = <<-EOT
+    The Fargate task that posts a file from the batch inbox.
+    cpu, memory_mb: as Fargate pairs them. A million payments fit into the default; see docs/batch-in-aws.md.
+    workers: processes that prepare and post; default: one for each processor of the task.
+    timeout_minutes: a run that takes longer is ended, and can be continued. alarm_minutes: from when on people are told.
+    retention_days: how long files and results stay.
+    image: full name of an image from elsewhere; default: `image_tag` in the repository that is created here.
+  EOT
+  type = object({
+    cpu                   = optional(number, 2048)
+    memory_mb             = optional(number, 4096)
+    ephemeral_storage_gib = optional(number, 30)
+    workers               = optional(number)
+    timeout_minutes       = optional(number, 60)
+    alarm_minutes         = optional(number, 15)
+    retention_days        = optional(number, 400)
+    image                 = optional(string)
+  })
+  default = {}
+}
+
+variable "batch_image_tag" {
+  description = "Which image of the batch task runs; `make image` pushes it and `make deploy` names it."
+  type        = string
+  default     = "0.1.0"
+}
+
+variable "switch" {
+  description = <<-EOT
+    The card switch: a Fargate service for each network and bank of `ecosystem_file`.
+    run: load balancer and tasks run, in `network`. Until then the rest is made: an image and keys must be there first.
+    acquirer_cidrs: from where networks are called; default: from nowhere.
+    cpu, memory_mb: of each task, as Fargate pairs them.
+    tasks_min, tasks_max, cpu_target_percent: how many tasks each party has, and at what load it gets more.
+    hsm: where keys are used: software, with keys out of each party's secret, or payment_cryptography, with hsm_key_arns.
+    image: full name of an image from elsewhere; default: `switch_image_tag` in the repository that is created here.
+  EOT
+  type = object({
+    run                = optional(bool, false)
     acquirer_cidrs     = optional(list(string), [])
     cpu                = optional(number, 1024)
     memory_mb          = optional(number, 2048)
@@ -388,9 +433,18 @@ variable "token_audience" {
 }
 
 variable "token_keys" {
-  description = "Public keys of `token_issuer`: a JWKS document, or its https address. Default: .well-known/jwks.json below the issuer."
+  description = <<-EOT
+    Public keys of `token_issuer`: a JWKS document, or its https address; default: .well-known/jwks.json below the issuer.
+    Functions in a VPC without `network.nat` reach no address: they need the document, and a deployment when the issuer's keys
+    change.
+  EOT
   type        = string
   default     = ""
+
+  validation {
+    condition     = var.token_issuer == "" || !var.network.create || var.network.nat || startswith(trimspace(var.token_keys), "{")
+    error_message = "The functions of the APIs live in a VPC without a way to the internet, and check tokens by the issuer's keys: give the keys themselves, export TF_VAR_token_keys=\"$(curl --fail --silent ISSUER/.well-known/jwks.json)\", or pay for a way out, network = { nat = true }."
+  }
 }
 
 variable "alert_emails" {

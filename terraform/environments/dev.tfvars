@@ -2,33 +2,35 @@
 name_prefix = "postrail-dev"
 region      = "eu-west-2"
 
-# An existing PostgreSQL 15 or later, reachable from these subnets. From a VPC the functions also need a way to
-# EventBridge, SQS, SNS, DynamoDB, KMS, Secrets Manager and S3: a NAT gateway or endpoints.
+# A VPC of its own, in two zones. One that is there is named instead: docs/network.md.
+network = {
+  cidr           = "10.64.0.0/16"
+  zones          = 2
+  database_cidrs = ["10.128.0.0/24"]
+}
+
+# An existing PostgreSQL 15 or later, at those addresses.
 ledger = {
-  host               = "ledger.example.internal"
-  username           = "postrail"
-  subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
-  security_group_ids = ["sg-0123456789abcdef0"]
+  host     = "ledger.example.internal"
+  username = "postrail"
 }
 
 stages = {
   record_outcome = { delivery = "batch", timeout_seconds = 120 }
 }
 
-# The task for batch files uses the ledger's subnets and security groups, unless it gets its own here; it needs ECR, S3 and
-# CloudWatch Logs besides.
 batch = {
   cpu       = 2048
   memory_mb = 4096
 }
 
-# Who signs access tokens for the APIs.
+# Who signs access tokens for the APIs. Its keys are given as TF_VAR_token_keys, a JWKS document: the functions reach no
+# address on the internet.
 token_issuer = "https://tokens.example.com"
 
-# Networks and banks run once they have a place, an image (make image IMAGE=switch) and keys: docs/switch-in-aws.md.
+# Networks and banks run once they have an image (make image IMAGE=switch) and keys: docs/switch-in-aws.md.
 # switch = {
-#   vpc_id         = "vpc-0123456789abcdef0"
-#   subnet_ids     = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
+#   run            = true
 #   acquirer_cidrs = ["10.20.0.0/16"]
 # }
 

@@ -125,7 +125,8 @@ run "ledger_functions_reach_the_database_and_the_secret_only" {
       functions_key_arn  = "arn:aws:kms:eu-west-2:111122223333:key/functions"
     }
     bus_name            = "postrail-test-payments"
-    database            = { host = "ledger.test", port = 5432, dbname = "ledger", username = "postrail", migrate = true, subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+    database            = { host = "ledger.test", port = 5432, dbname = "ledger", username = "postrail", migrate = true }
+    vpc                 = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
     password            = "not-a-real-one"
     ledger_key_arn      = "arn:aws:kms:eu-west-2:111122223333:key/ledger"
     deletion_protection = true

@@ -120,6 +120,13 @@ run "inside_a_vpc_it_may_attach_itself" {
     condition     = length(aws_lambda_function.this.vpc_config) == 1 && contains([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid], "AttachToNetwork")
     error_message = "Interfaces in the given subnets, and the right to make them."
   }
+
+  assert {
+    condition = one([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition if statement.Sid == "AttachToNetwork"]) == {
+      ArnNotLike = { "lambda:SourceFunctionArn" = "arn:*:lambda:*:*:function:${aws_lambda_function.this.function_name}" }
+    }
+    error_message = "Lambda makes interfaces in the function's name; code in the function does not."
+  }
 }
 
 run "without_tracing_there_is_no_right_to_trace" {

@@ -4,9 +4,11 @@ mock_provider "aws" {
 
 variables {
   name_prefix     = "postrail-test"
-  ledger          = { host = "ledger.test", username = "postrail", subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  ledger          = { host = "ledger.test", username = "postrail" }
+  network         = { database_cidrs = ["10.128.0.0/24"] }
   ledger_password = "not-a-real-one"
   token_issuer    = "https://tokens.example.com"
+  token_keys      = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"one\",\"use\":\"sig\",\"n\":\"AQAB\",\"e\":\"AQAB\",\"x5c\":[\"certificate\"],\"d\":\"private\"}]}"
 }
 
 run "real_account_has_everything" {
@@ -22,7 +24,7 @@ run "real_account_has_everything" {
 
   assert {
     condition = keys(output.functions) == [
-      "anchor_ledger", "apply_rules", "deduplicate", "enrich", "expire_holds", "migrate_ledger", "post", "produce_cards", "record_outcome",
+      "anchor_ledger", "apply_rules", "check_ledger", "deduplicate", "enrich", "expire_holds", "migrate_ledger", "post", "produce_cards", "record_outcome",
       "relay_outbox", "sequence_postings", "serve_bank_api", "serve_network_api", "standardise", "watch_sequences",
     ]
     error_message = "A function for each folder under lambdas/."
@@ -44,14 +46,14 @@ run "real_account_has_everything" {
   }
 
   assert {
-    condition     = output.batch.managed && output.batch.subnet_ids == tolist(["subnet-1"]) && output.batch.environment.POSTRAIL_LEDGER_SECRET_ARN == output.ledger_secret_arn && output.batch.environment.POSTRAIL_REFERENCE_TABLE == output.tables.reference.name
-    error_message = "Batch tasks run, in the ledger's network unless told otherwise, on the same ledger and reference data."
+    condition     = output.batch.managed && length(output.batch.subnet_ids) == 3 && output.batch.subnet_ids == output.network.subnet_ids && output.batch.security_group_ids == output.network.security_group_ids.tasks && output.batch.environment.POSTRAIL_LEDGER_SECRET_ARN == output.ledger_secret_arn && output.batch.environment.POSTRAIL_REFERENCE_TABLE == output.tables.reference.name
+    error_message = "Batch tasks run, in the network of the ledger, on the same ledger and reference data."
   }
 }
 
-run "every_party_of_the_ecosystem_is_a_service_once_there_is_a_network" {
+run "every_party_of_the_ecosystem_is_a_service_once_it_may_run" {
   variables {
-    switch = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"] }
+    switch = { run = true }
   }
 
   assert {
@@ -65,7 +67,7 @@ run "every_party_of_the_ecosystem_is_a_service_once_there_is_a_network" {
   }
 }
 
-run "without_a_network_nothing_of_the_switch_runs" {
+run "nothing_of_the_switch_runs_before_it_is_said" {
   assert {
     condition     = !output.switch.managed && alltrue([for party in values(output.switch.parties) : party.host == null]) && output.switch.repository_url != ""
     error_message = "The repository must be there before an image can be, and an image before a service."

@@ -171,8 +171,8 @@ run "nothing_is_reached_from_outside" {
   }
 
   assert {
-    condition     = alltrue([for rule in values(aws_vpc_security_group_egress_rule.aws) : rule.from_port == 443 && rule.to_port == 443])
-    error_message = "Out to the world by TLS only."
+    condition     = alltrue([for rule in concat(values(aws_vpc_security_group_egress_rule.to_task), values(aws_vpc_security_group_egress_rule.health), values(aws_vpc_security_group_egress_rule.to_member)) : rule.cidr_ipv4 == null && rule.referenced_security_group_id != null])
+    error_message = "Nobody here calls an address: every way out leads to another group."
   }
 }
 

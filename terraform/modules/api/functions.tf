@@ -7,6 +7,9 @@ locals {
     POSTRAIL_TOKEN_KEYS     = var.token.keys
   }
 
+  # Who checks tokens may have to ask their issuer.
+  vpc = merge(var.ledger.vpc, { security_group_ids = concat(var.ledger.vpc.security_group_ids, var.internet_group_ids) })
+
   # The pipeline finds account and branch of a card by the item that ordering it writes.
   tell_pipeline = [
     {
@@ -49,7 +52,7 @@ module "serve_bank_api" {
     POSTRAIL_REFERENCE_TABLE = var.reference_table.name
   })
   statements = concat(var.ledger.statements, var.keep_cards.statements, local.tell_pipeline)
-  vpc        = var.ledger.vpc
+  vpc        = local.vpc
 }
 
 module "serve_network_api" {
@@ -63,7 +66,7 @@ module "serve_network_api" {
   timeout_seconds = 28
   environment     = merge(var.ledger.environment, local.token_environment)
   statements      = var.ledger.statements
-  vpc             = var.ledger.vpc
+  vpc             = local.vpc
 }
 
 module "produce_cards" {

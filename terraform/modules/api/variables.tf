@@ -47,6 +47,12 @@ variable "jwt_authorizer" {
   type        = bool
 }
 
+variable "internet_group_ids" {
+  description = "Security groups that open the way to the issuer's https address, for the functions that check tokens; none: no way."
+  type        = list(string)
+  default     = []
+}
+
 variable "throttling" {
   description = "Requests that each API takes, of all callers together."
   type        = object({ requests_per_second = number, burst = number })

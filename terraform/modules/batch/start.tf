@@ -99,7 +99,7 @@ resource "aws_cloudwatch_event_target" "start" {
   lifecycle {
     precondition {
       condition     = !var.tasks_run || length(var.settings.subnet_ids) > 0
-      error_message = "A Fargate task lives in subnets: give `batch.subnet_ids`, or `ledger.subnet_ids` for both."
+      error_message = "A Fargate task lives in subnets: `network` creates them, or names those of a VPC that is there."
     }
   }
 

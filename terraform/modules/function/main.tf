@@ -22,7 +22,8 @@ locals {
       "ec2:UnassignPrivateIpAddresses",
     ]
     resources = ["*"] # the interfaces do not exist before Lambda makes them, and Describe knows no resource
-    condition = {}
+    # Lambda's own, when it sets the function up. The key is there when code in the function calls, and then this fails.
+    condition = { ArnNotLike = { "lambda:SourceFunctionArn" = "arn:*:lambda:*:*:function:${local.function_name}" } }
   }] : []
 
   dead_letter_statements = var.dead_letter_queue == null ? [] : [

@@ -37,10 +37,6 @@ locals {
     },
   ]
   environment = { POSTRAIL_LEDGER_SECRET_ARN = aws_secretsmanager_secret.ledger.arn }
-  vpc = {
-    subnet_ids         = var.database.subnet_ids
-    security_group_ids = var.database.security_group_ids
-  }
 }
 
 module "migrate" {
@@ -53,7 +49,7 @@ module "migrate" {
   timeout_seconds = 300
   environment     = local.environment
   statements      = local.statements
-  vpc             = local.vpc
+  vpc             = var.vpc
 }
 
 resource "aws_lambda_invocation" "migrate" {

@@ -5,7 +5,7 @@ output "secret_arn" {
 
 output "access" {
   description = "What a function needs to use the ledger: rights, settings and network."
-  value       = { statements = local.statements, environment = local.environment, vpc = local.vpc }
+  value       = { statements = local.statements, environment = local.environment, vpc = var.vpc }
 
   # A function must find a secret that has a value.
   depends_on = [aws_secretsmanager_secret_version.ledger]

@@ -24,14 +24,17 @@ variable "bus_name" {
 variable "database" {
   description = "See `ledger` of the root module."
   type = object({
-    host               = string
-    port               = number
-    dbname             = string
-    username           = string
-    migrate            = bool
-    subnet_ids         = list(string)
-    security_group_ids = list(string)
+    host     = string
+    port     = number
+    dbname   = string
+    username = string
+    migrate  = bool
   })
+}
+
+variable "vpc" {
+  description = "Where functions that use the ledger get their network interfaces; none: outside any VPC."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
 }
 
 variable "password" {

@@ -1,4 +1,5 @@
-# Who reaches whom: acquirers reach networks, networks reach banks, and all of it goes through the load balancer.
+# Who reaches whom: acquirers reach networks, networks reach banks, and all of it goes through the load balancer. The ways to the
+# database and to AWS's services are in the security groups that `place` brings along.
 
 resource "aws_security_group" "load_balancer" {
   count = local.runs ? 1 : 0
@@ -104,17 +105,4 @@ resource "aws_vpc_security_group_egress_rule" "to_member" {
   ip_protocol                  = "tcp"
   from_port                    = local.parties[each.value.bank].listen.port
   to_port                      = local.parties[each.value.bank].listen.port
-}
-
-# The services of AWS have no addresses to be named here; rights say which of them a task may use, and for what. The way to
-# the database is in the security groups that `place` brings along.
-resource "aws_vpc_security_group_egress_rule" "aws" {
-  for_each = aws_security_group.task
-
-  security_group_id = each.value.id
-  description       = "AWS, over TLS."
-  cidr_ipv4         = "0.0.0.0/0"
-  ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
 }

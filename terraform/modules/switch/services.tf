@@ -30,7 +30,7 @@ resource "aws_lb" "this" {
   lifecycle {
     precondition {
       condition     = length(var.place.subnet_ids) >= 2
-      error_message = "A switch that outlives the loss of a zone needs subnets in two: give `switch.subnet_ids`."
+      error_message = "A switch that outlives the loss of a zone needs subnets in two: give `network` two zones or more."
     }
   }
 }

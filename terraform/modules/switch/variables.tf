@@ -73,7 +73,7 @@ variable "settings" {
 variable "place" {
   description = <<-EOT
     Where tasks and load balancer live; null: nothing runs yet, everything else is made.
-    security_group_ids: given to every task besides its own; they let it reach the database.
+    security_group_ids: given to every task besides its own; they let it reach the database and AWS's services.
     acquirer_cidrs: from where networks are called.
   EOT
   type = object({

@@ -6,6 +6,12 @@ mock_data "aws_caller_identity" {
   }
 }
 
+mock_data "aws_availability_zones" {
+  defaults = {
+    names = ["eu-west-2a", "eu-west-2b", "eu-west-2c"]
+  }
+}
+
 mock_data "aws_partition" {
   defaults = {
     partition = "aws"
@@ -102,6 +108,12 @@ mock_resource "aws_lb_target_group" {
   defaults = {
     arn        = "arn:aws:elasticloadbalancing:eu-west-2:111122223333:targetgroup/party/0123456789abcdef"
     arn_suffix = "targetgroup/party/0123456789abcdef"
+  }
+}
+
+mock_resource "aws_vpc_endpoint" {
+  defaults = {
+    prefix_list_id = "pl-0123456789abcdef0"
   }
 }
 
