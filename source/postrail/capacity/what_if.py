@@ -1,0 +1,100 @@
+"""What other ways to build the graph would cost: each is priced whole, and compared with the configured one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from postrail.capacity.costs import bill_events
+from postrail.capacity.data import STAGES, CapacityData
+from postrail.capacity.design import Design, configured, first_design
+
+Change = Callable[[CapacityData, Design], Design]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to build the graph otherwise, and why it is not the default."""
+
+    name: str
+    verdict: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a variant costs for a million payments, and how much less that is than the configured graph."""
+
+    name: str
+    verdict: str
+    usd: float
+    saves_usd: float
+
+
+def what_if(data: CapacityData, *, rate: float, region: str) -> list[Answer]:
+    """Every variant, the configured graph first. Raises UnknownRegion."""
+    base = configured(data)
+    base_usd = bill_events(data, base, rate=rate, region=region).usd
+    answers = [Answer("as configured", "the default", base_usd, 0.0)]
+    for variant in VARIANTS:
+        usd = bill_events(data, variant.change(data, base), rate=rate, region=region).usd
+        answers.append(Answer(variant.name, variant.verdict, usd, base_usd - usd))
+    return answers
+
+
+def _every_stage(base: Design, **changes: object) -> Design:
+    design = base
+    for name in STAGES:
+        design = design.with_stage(name, **changes)
+    return design
+
+
+def _windows(data: CapacityData, base: Design) -> Design:  # noqa: ARG001 - all variants are called alike
+    design = base
+    for name in ("standardise", "enrich", "sequence_postings"):
+        design = design.with_stage(name, batch_size=100, window_s=1.0)
+    return design
+
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant("as it was: tens everywhere, all archived", "was the default", lambda data, _: first_design(data)),
+    Variant(
+        "post in tens, without a window",
+        "was the default",
+        lambda _, base: base.with_stage("post", batch_size=10, window_s=0.0),
+    ),
+    Variant("archive everything", "was the default", lambda _, base: replace(base, archive_leaves_out=frozenset())),
+    Variant(
+        "record_outcome near real time",
+        "was the default",
+        lambda _, base: base.with_stage("record_outcome", delivery="near_realtime", batch_size=10, window_s=0.0),
+    ),
+    Variant("windows of a second, hundreds, at three more stages", "no: up to three seconds a payment", _windows),
+    Variant(
+        "functions with 256 MB",
+        "no: starts take twice as long",
+        lambda _, base: _every_stage(base, memory_mb=256),
+    ),
+    Variant("functions with 1,024 MB", "no: quick enough without", lambda _, base: _every_stage(base, memory_mb=1024)),
+    Variant(
+        "standardise and enrich in one function",
+        "no: PaymentStandardised is published",
+        lambda _, base: replace(base, fused=True),
+    ),
+    Variant(
+        "ten payments in an event",
+        "no: events are about one payment each",
+        lambda _, base: replace(base, payments_per_event=10),
+    ),
+    Variant(
+        "keys claimed and card uses counted by single writes",
+        "not yet: ten calls where one is now",
+        lambda _, base: replace(base, single_writes=True),
+    ),
+    Variant("no archive", "no: nothing to replay", lambda _, base: replace(base, archive=False)),
+    Variant("one trace in a hundred", "yours: a sampling rule", lambda _, base: replace(base, trace_share=0.01)),
+    Variant(
+        "5 % more duplicates, parked",
+        "not ours to choose",
+        lambda _, base: replace(base, duplicates_more=0.05),
+    ),
+)
+"""In the order in which they are shown."""
