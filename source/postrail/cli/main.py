@@ -38,6 +38,7 @@ class PostrailCommands(LazyGroup):
         "rules": LazyCommand("postrail.cli.rules", "Explain, test and list the rules."),
         "bench": LazyCommand("postrail.cli.bench", "Measure speed on this machine."),
         "load": LazyCommand("postrail.cli.load", "Send payments by the clock, and report what that did to the graph."),
+        "capacity": LazyCommand("postrail.cli.capacity", "Which quotas a rate of payments meets, and what it costs."),
         "schemas": LazyCommand("postrail.cli.schemas", "Write the event schemas from the contracts."),
     }
 
