@@ -34,8 +34,9 @@ def status(
     """
     graph = load_graph()
     settings = Settings()
-    catalogue = read_catalogue(settings.resolved_config_dir() / _CATALOGUE)
-    with GraphFigures(catalogue, graph, overdue_seconds=settings.sequence_timeout_seconds) as figures:
+    config_dir, overdue_seconds = settings.resolved_config_dir(), settings.sequence_timeout_seconds
+    catalogue = read_catalogue(config_dir / _CATALOGUE)
+    with GraphFigures(catalogue, graph, config_dir=config_dir, overdue_seconds=overdue_seconds) as figures:
         look = _Look(graph, catalogue, figures)
         if not watch:
             _show_once(look.page(), as_json=as_json)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -9,7 +11,7 @@ from postrail.adapters.postgres.connection import Database
 from postrail.domain.errors import ConfigInvalid, Retryable
 from postrail.figures.catalogue import Catalogue
 from postrail.figures.cloudwatch import read_cloudwatch
-from postrail.figures.local_figures import Reader, queue_readers, read_all, read_ledger
+from postrail.figures.local_figures import Reader, price_payments, queue_readers, read_all, read_ledger
 from postrail.figures.resolved import resolve_series
 from postrail.figures.series import HISTORY_BUCKETS, STATUS_BUCKETS, Readings, SeriesReading, Window
 
@@ -28,6 +30,11 @@ class ObservedOutputs(Protocol):
     @property
     def parked_bucket(self) -> str:
         """The bucket of parked events."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """AWS region."""
         ...
 
     @property
@@ -65,8 +72,20 @@ class ObservedGraph(Protocol):
 class GraphFigures:
     """The figures of one graph, read again and again over the same connections. Use as a context manager."""
 
-    def __init__(self, catalogue: Catalogue, graph: ObservedGraph, *, overdue_seconds: int = OVERDUE_SECONDS) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        graph: ObservedGraph,
+        *,
+        config_dir: Path | None = None,
+        overdue_seconds: int = OVERDUE_SECONDS,
+    ) -> None:
+        """`config_dir` is where prices are, without it nothing is priced on one machine.
+
+        `overdue_seconds` is how long a posting sequence may wait.
+        """
         self._catalogue = catalogue
+        self._config_dir = config_dir
         self._graph = graph
         self._overdue_seconds = overdue_seconds
         self._ledger: Database | None = None
@@ -121,18 +140,24 @@ class GraphFigures:
             dead_letters=self._graph.dead_letter_queues(),
             parked=outputs.parked_bucket,
         )
+        if not away and self._config_dir is not None:
+            readers["cost"] = partial(self._price, self._config_dir, readers["postings"], window)
         readings = read_all(self._catalogue, readers, otherwise=away or "not known on one machine")
         if away and not any(reading.points for series in readings.values() for reading in series):
             raise Retryable(away)
         return window, readings
 
+    def _price(self, config_dir: Path, read_postings: Reader, window: Window) -> list[SeriesReading]:
+        posted = read_postings()[0].mean() or 0.0
+        return price_payments(config_dir, self._graph.outputs.region, posted / window.seconds)
+
 
 def read_figures(
-    graph: ObservedGraph, catalogue: Catalogue, *, minutes: int = HISTORY_BUCKETS
+    graph: ObservedGraph, catalogue: Catalogue, *, config_dir: Path | None = None, minutes: int = HISTORY_BUCKETS
 ) -> dict[str, list[SeriesReading]]:
     """What each figure of the catalogue showed over the last minutes, one point a minute, by figure id.
 
     Measures that are not kept (depths of queues on one machine) have one point, of now. Raises as `GraphFigures.read`.
     """
-    with GraphFigures(catalogue, graph) as figures:
+    with GraphFigures(catalogue, graph, config_dir=config_dir) as figures:
         return figures.read(minutes)[1]

@@ -129,6 +129,8 @@ class PostingStage:
             # What is committed is done: the relay publishes it when the lease of these rows has run out.
             logger.warning("left to the outbox relay", rows=len(rows), error_text=str(error))
         else:
+            # They leave by the outbox, and not with the batch's own events.
+            self._telemetry.count("Published", sent)
             if sent < len(rows):
                 logger.warning("left to the outbox relay", rows=len(rows) - sent)
         return [[] for _ in events]

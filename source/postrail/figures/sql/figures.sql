@@ -25,7 +25,7 @@ WITH newest AS MATERIALIZED (
       FROM newest AS n
      WHERE n.recorded_at > $1::timestamptz - make_interval(secs => $2::integer * $3::integer)
        AND n.recorded_at <= $1::timestamptz
-       AND NOT EXISTS (SELECT FROM audit.batch_chunks AS c WHERE c.batch_id = n.batch_id)
+       AND NOT EXISTS (SELECT FROM audit.batch_chunks AS c WHERE c.batch_id = n.batch_id OFFSET 0)
 ), payments AS (
     SELECT floor(extract(epoch FROM $1::timestamptz - r.recorded_at) / $2::integer)::integer AS bucket,
            greatest(extract(epoch FROM r.recorded_at - t.occurred_at)::float8 * 1000, 0) AS latency_ms
@@ -75,11 +75,12 @@ SELECT c.bucket, c.detail_type, c.reason, 'post' AS stage, c.number, r.complete_
   LEFT JOIN counted AS c ON true;
 
 -- name: ended
--- Payments that ended outside the ledger: rejected, referred, found to be duplicates. As `sent`.
+-- Payments of the event road that ended outside the ledger: rejected, referred, found to be duplicates. As `sent`.
 WITH recent AS MATERIALIZED (
     SELECT detail_type, reason_code, recorded_at, occurred_at, event
       FROM audit.outcomes
      WHERE recorded_at > $1::timestamptz - make_interval(secs => $2::integer * $3::integer)
+       AND (event #>> '{metadata,producer}') IS DISTINCT FROM 'batch'
      ORDER BY recorded_at DESC
      LIMIT $4::integer
 ), reached AS (
