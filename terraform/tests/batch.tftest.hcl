@@ -165,8 +165,8 @@ run "every_role_has_its_rights_and_no_more" {
 
   assert {
     condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Action])) == toset([
-      "dynamodb:BatchGetItem", "dynamodb:GetItem", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "s3:AbortMultipartUpload",
-      "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "secretsmanager:GetSecretValue",
+      "dynamodb:BatchGetItem", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "s3:AbortMultipartUpload",
+      "s3:GetObject", "s3:PutObject", "secretsmanager:GetSecretValue",
     ])
     error_message = "The command reads its file, reference data and secret, and writes results."
   }

@@ -17,7 +17,7 @@ locals {
   task_statements = concat(var.ledger.statements, [
     {
       sid       = "ReadFiles"
-      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      actions   = ["s3:GetObject"]
       resources = ["${aws_s3_bucket.inbox.arn}/${local.incoming}*"]
       condition = {}
     },
@@ -36,7 +36,7 @@ locals {
     },
     {
       sid       = "ReadReferenceData"
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      actions   = ["dynamodb:BatchGetItem"]
       resources = [var.reference_table.arn]
       condition = {}
     },

@@ -41,17 +41,9 @@ module "deduplicate" {
 
   statements = [
     {
-      # PartiQL statements have actions of their own; the store may use either way to claim a key.
-      sid = "ClaimPaymentKeys"
-      actions = [
-        "dynamodb:BatchGetItem",
-        "dynamodb:GetItem",
-        "dynamodb:PartiQLInsert",
-        "dynamodb:PartiQLSelect",
-        "dynamodb:PartiQLUpdate",
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-      ]
+      # Transactions of conditional puts; IAM asks for what they are made of.
+      sid       = "ClaimPaymentKeys"
+      actions   = ["dynamodb:PutItem"]
       resources = [module.dedup.arn]
     },
     var.tables_key.statement,

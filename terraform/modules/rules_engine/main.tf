@@ -55,7 +55,7 @@ module "function" {
   statements = [
     {
       sid       = "CountCardUses"
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
       resources = [module.velocity.arn]
     },
     var.tables_key.statement,

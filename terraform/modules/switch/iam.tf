@@ -18,13 +18,13 @@ locals {
   bank_statements = [
     {
       sid       = "HandOverAuthorizations"
-      actions   = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"]
+      actions   = ["dynamodb:BatchWriteItem"]
       resources = [var.authorizations_table.arn]
       condition = {}
     },
     {
       sid       = "ReadReferenceData"
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      actions   = ["dynamodb:BatchGetItem"]
       resources = [var.reference_table.arn]
       condition = {}
     },
