@@ -8,10 +8,9 @@ from typing import Final
 
 from postrail.adapters.aws import clients
 from postrail.adapters.aws.reference_table import ReferenceTable
-from postrail.adapters.aws.secrets import read_ledger_dsn
 from postrail.adapters.memory.books import MemoryReferenceBook
 from postrail.adapters.system import SystemClock, SystemIds
-from postrail.bootstrap import SettingMissing
+from postrail.bootstrap import SettingMissing, ledger_dsn
 from postrail.domain.errors import ConfigInvalid
 from postrail.ports import ReferenceBook
 from postrail.products import load_products
@@ -107,7 +106,7 @@ async def build_network(network_id: str, settings: SwitchSettings) -> NetworkPro
     banks = ecosystem.members(network_id)
     _provide_tls(settings, network.listen, *(bank.listen for bank in banks))
     wires = {bank.id: await _wire(bank.listen, hsm) for bank in banks}
-    pool = await open_pool(partial(_dsn, settings))
+    pool = await open_pool(ledger_dsn(settings))
     service = NetworkService(
         network,
         banks,
@@ -211,7 +210,7 @@ async def build_bank(bank_id: str, settings: SwitchSettings) -> BankProcess:
     rates = RateBook(_reference_book(settings, config), refresh_seconds=policy.rates_seconds)
     service = BankService(
         bank,
-        BankDatabase(partial(_dsn, settings), connections=DATABASE_CONNECTIONS),
+        BankDatabase(ledger_dsn(settings), connections=DATABASE_CONNECTIONS),
         lookup=build_pan_lookup(settings),
         biller=Biller(load_products(config / "products" / "default.yaml"), rates),
         fraud=RuleBasedFraudCheck(load_fraud_rules(config / "fraud.yaml")),
@@ -300,11 +299,3 @@ def _message_key(settings: SwitchSettings) -> bytes:
     return load_message_key(
         clients.dynamodb(), clients.kms(), table=settings.card_vault_table, key_arn=settings.card_vault_key_arn
     )
-
-
-def _dsn(settings: SwitchSettings) -> str:
-    if settings.ledger_dsn:
-        return settings.ledger_dsn
-    if not settings.ledger_secret_arn:
-        raise SettingMissing("this process needs POSTRAIL_LEDGER_DSN, or POSTRAIL_LEDGER_SECRET_ARN")
-    return read_ledger_dsn(clients.secrets_manager(), settings.ledger_secret_arn)

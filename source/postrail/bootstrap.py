@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from postrail.adapters.system import SystemClock, SystemIds
-from postrail.settings import Settings
+from postrail.settings import LedgerSettings, Settings
 
 if TYPE_CHECKING:
     from postrail.adapters.aws.bus_stage import Run
     from postrail.adapters.aws.ledger_functions import OutboxSender
+    from postrail.adapters.aws.ledger_login import RoleLogin
     from postrail.adapters.aws.observability import Telemetry
+    from postrail.adapters.aws.secrets import LedgerPlace
     from postrail.adapters.aws.stage_handler import PipeAnswer
     from postrail.adapters.postgres.batch_runs import PostgresChunks
     from postrail.adapters.postgres.connection import Database
@@ -234,12 +236,36 @@ def build_anchor_ledger(settings: Settings) -> "Handles":
 
 
 def build_migrate_ledger(settings: Settings) -> "Handles":
-    """The migration of the ledger's schema."""
+    """The migration of the ledger's schema, and the rights and the password of who uses it."""
     from postrail.adapters.aws.ledger_functions import LedgerMigration
     from postrail.adapters.postgres.migrate import migrate
 
-    dsn = ledger_dsn(settings)
-    return LedgerMigration(migrate=lambda: migrate(dsn()), telemetry=_telemetry(settings, "migrate_ledger"))
+    dsn, login = ledger_dsn(settings), _role_login(settings) if settings.ledger_app_secret_arn else None
+    return LedgerMigration(
+        migrate=lambda: migrate(dsn()),
+        ensure_login=login.ensure if login else None,
+        telemetry=_telemetry(settings, "migrate_ledger"),
+    )
+
+
+def build_rotate_ledger_secret(settings: Settings) -> "Handles":
+    """The rotation of the password by which the proxy reaches the ledger."""
+    from postrail.adapters.aws.ledger_login import LoginRotation
+
+    return LoginRotation(_role_login(settings))
+
+
+def _role_login(settings: Settings) -> "RoleLogin":
+    from postrail.adapters.aws import clients
+    from postrail.adapters.aws.ledger_login import RoleLogin
+
+    return RoleLogin(
+        clients.secrets_manager(),
+        _needed(settings.ledger_app_secret_arn, "ledger_app_secret_arn"),
+        role=_needed(settings.ledger_app_username, "ledger_app_username"),
+        place=_ledger_place(settings),
+        owner_dsn=ledger_dsn(settings),
+    )
 
 
 def build_check_ledger(settings: Settings) -> "Handles":
@@ -251,15 +277,36 @@ def build_check_ledger(settings: Settings) -> "Handles":
     return LedgerCheck(payments, telemetry=_telemetry(settings, "check_ledger"))
 
 
-def ledger_dsn(settings: Settings) -> Callable[[], str]:
-    """Where the ledger is: asked at every connect, so that a rotated password is picked up."""
+def ledger_dsn(settings: LedgerSettings) -> Callable[[], str]:
+    """Where the ledger is: asked at every connect, so that a rotated password is picked up and no token is too old.
+
+    Raises SettingMissing when the settings do not say.
+    """
     if settings.ledger_dsn:
         return lambda: settings.ledger_dsn
     from postrail.adapters.aws import clients
-    from postrail.adapters.aws.secrets import read_ledger_dsn
+    from postrail.adapters.aws.secrets import read_ledger_dsn, sign_ledger_dsn
 
+    place = _ledger_place(settings)
+    if settings.ledger_auth == "iam":
+        _needed(place.host, "ledger_host")
+        _needed(place.username, "ledger_username")
+        return lambda: sign_ledger_dsn(clients.rds(), place)
     secret_arn = _needed(settings.ledger_secret_arn, "ledger_secret_arn")
-    return lambda: read_ledger_dsn(clients.secrets_manager(), secret_arn)
+    return lambda: read_ledger_dsn(clients.secrets_manager(), secret_arn, place)
+
+
+def _ledger_place(settings: LedgerSettings) -> "LedgerPlace":
+    from postrail.adapters.aws.secrets import LedgerPlace
+
+    return LedgerPlace(
+        host=settings.ledger_host,
+        port=settings.ledger_port,
+        dbname=settings.ledger_dbname,
+        username=settings.ledger_username,
+        sslmode=settings.ledger_sslmode,
+        ca_file=settings.ledger_ca_file,
+    )
 
 
 @dataclass(frozen=True)

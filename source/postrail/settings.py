@@ -1,12 +1,43 @@
 """All settings, from the environment (`POSTRAIL_*`). The only module that reads it."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Settings(BaseSettings):
+class LedgerSettings(BaseSettings):
+    """How a process reaches the ledger's database; `postrail.bootstrap.ledger_dsn` makes an address of it.
+
+    ledger_dsn goes before everything. With ledger_auth `iam` each login has a token of its own, for ledger_username at
+    ledger_host; with `secret` the credentials are those of ledger_secret_arn, and what its JSON lacks comes from here.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
+
+    ledger_dsn: str = Field(default="", description="overrides all that follows; for the command line and tests")
+    ledger_auth: Literal["secret", "iam"] = "secret"
+    ledger_secret_arn: str = Field(
+        default="", description="secret whose JSON carries username and password, and host, port, dbname, sslmode"
+    )
+    ledger_host: str = ""
+    ledger_port: int = Field(default=5432, ge=1, le=65_535)
+    ledger_dbname: str = "ledger"
+    ledger_username: str = ""
+    ledger_sslmode: str = Field(default="", pattern="^(|disable|prefer|require|verify-ca|verify-full)$")
+    ledger_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the roots that the server's certificate leads to; default: public ones",
+    )
+    ledger_app_secret_arn: str = Field(
+        default="",
+        description="for migrations and rotations: secret of the role that functions use; empty: one role",
+    )
+    ledger_app_username: str = Field(default="", description="for migrations and rotations: the name of that role")
+
+
+class Settings(LedgerSettings):
     """What a function or the command line needs to know of its surroundings.
 
     Terraform sets these on functions; the command line reads them from Terraform's outputs (`postrail.cli.graph`).
@@ -23,10 +54,6 @@ class Settings(BaseSettings):
     reference_table: str = ""
     reference_cache_seconds: int = Field(default=60, ge=0)
     velocity_table: str = ""
-    ledger_secret_arn: str = Field(
-        default="", description="secret whose JSON carries host, port, dbname, username, password"
-    )
-    ledger_dsn: str = Field(default="", description="overrides the secret; for the command line and tests")
     anchors_uri: str = Field(default="", description="where anchors of the ledger are kept: s3://bucket/prefix")
     rules_file: Path | None = Field(default=None, description="default: rules/issuer-default.yaml of the config")
     config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
@@ -60,7 +87,7 @@ class CommandLineSettings(BaseSettings):
     ledger_dsn: str = Field(default="", description="overrides the ledger's secret and the local cloud's own DSN")
 
 
-class SwitchSettings(BaseSettings):
+class SwitchSettings(LedgerSettings):
     """What a process of the switch, or a function of its API, needs to know of its surroundings."""
 
     model_config = SettingsConfigDict(env_prefix="POSTRAIL_", extra="ignore", frozen=True)
@@ -71,8 +98,6 @@ class SwitchSettings(BaseSettings):
     )
     listen_host: str = Field(default="", description="address to listen on instead of the ecosystem's, e.g. 0.0.0.0")
     config_dir: Path | None = Field(default=None, description="default: the config folder of the checkout or the zip")
-    ledger_secret_arn: str = ""
-    ledger_dsn: str = Field(default="", description="overrides the secret; for one machine and tests")
     authorizations_table: str = Field(default="", description="where the bank hands its approvals to the pipeline")
     reference_table: str = Field(default="", description="where the pipeline finds the account of a card")
     card_vault_table: str = Field(default="", description="DynamoDB table of encrypted card numbers")

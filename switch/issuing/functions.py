@@ -6,11 +6,10 @@ from typing import Any, Final, TypeVar
 
 from postrail.adapters.aws import clients
 from postrail.adapters.aws.observability import Telemetry
-from postrail.adapters.aws.secrets import read_ledger_dsn
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.queries import statements
 from postrail.adapters.system import SystemClock, SystemIds
-from postrail.bootstrap import SettingMissing, once
+from postrail.bootstrap import SettingMissing, ledger_dsn, once
 from postrail.contracts.base import Contract
 from postrail.products import load_products
 from postrail.settings import Settings, SwitchSettings
@@ -175,11 +174,7 @@ def _config_settings(settings: SwitchSettings) -> Settings:
 
 def _database(settings: SwitchSettings, function: str) -> Database:
     """The ledger's database; its address is asked at every connect, so that a rotated password is picked up."""
-    name = f"postrail-{function}"
-    if settings.ledger_dsn:
-        return Database(settings.ledger_dsn, application_name=name)
-    secret_arn = _needed(settings.ledger_secret_arn, "ledger_secret_arn")
-    return Database(lambda: read_ledger_dsn(clients.secrets_manager(), secret_arn), application_name=name)
+    return Database(ledger_dsn(settings), application_name=f"postrail-{function}")
 
 
 def _needed(value: str, name: str) -> str:

@@ -61,6 +61,12 @@ def kms() -> Any:
 
 
 @cache
+def rds() -> Any:
+    """The RDS client of this process: it signs logins and calls nothing."""
+    return _session().client("rds", config=CLIENT_CONFIG)
+
+
+@cache
 def s3() -> "S3Client":
     """The S3 client of this process."""
     return _session().client("s3", config=CLIENT_CONFIG)

@@ -286,15 +286,20 @@ class LedgerAnchoring:
 
 
 class LedgerMigration:
-    """Brings the ledger's schema up to date."""
+    """Brings the ledger's schema up to date, and then the role that uses it, where that is not the owner's own."""
 
-    def __init__(self, *, migrate: Callable[[], list[str]], telemetry: Telemetry) -> None:
+    def __init__(
+        self, *, migrate: Callable[[], list[str]], telemetry: Telemetry, ensure_login: Callable[[], None] | None = None
+    ) -> None:
         self._migrate = migrate
         self._telemetry = telemetry
+        self._ensure_login = ensure_login
 
     def handle(self, event: Any) -> dict[str, list[str]]:  # noqa: ARG002 - there is nothing to choose
         """Apply what is missing; {"applied": [names]}. Raises Retryable when the database refuses."""
         applied = self._migrate()
         logger.info("migrated", applied=applied)
+        if self._ensure_login is not None:
+            self._ensure_login()
         self._telemetry.batch(received=len(applied), published=0, refused=0, failed=0)
         return {"applied": applied}
