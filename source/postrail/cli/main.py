@@ -35,6 +35,7 @@ class PostrailCommands(LazyGroup):
         "cardholder": LazyCommand("postrail.cli.cardholder", "Pay at a terminal, and play scenarios."),
         "dlq": LazyCommand("postrail.cli.dlq", "Look into dead-letter queues, and send letters on their way again."),
         "ledger": LazyCommand("postrail.cli.ledger", "Migrate, verify and read the ledger."),
+        "reconcile": LazyCommand("postrail.cli.reconcile", "Compare authorizations, events, ledger and settlement."),
         "rules": LazyCommand("postrail.cli.rules", "Explain, test and list the rules."),
         "bench": LazyCommand("postrail.cli.bench", "Measure speed on this machine."),
         "load": LazyCommand("postrail.cli.load", "Send payments by the clock, and report what that did to the graph."),
