@@ -91,10 +91,10 @@ class StatusPage:
         for figure_id, label in (("throughput", "posted"), ("latency", "p99"), ("outbox-backlog", "waiting")):
             reading = next((one for one in self.readings.get(figure_id, []) if one.label == label), None)
             unit = self._unit(figure_id)
-            pieces.append(f"{figure_id} {label} {_shown(reading.latest() if reading else None, unit)}")
+            pieces.append(f"{figure_id} {label} {show_value(reading.latest() if reading else None, unit)}")
         letters = [one.latest() for one in self.readings.get("dead-letters", [])]
         known = [value for value in letters if value is not None]
-        pieces.append(f"dead letters {_shown(sum(known) if known else None, 'count')}")
+        pieces.append(f"dead letters {show_value(sum(known) if known else None, 'count')}")
         raised = ", ".join(alarm.id for alarm in self.raised())
         pieces.append(f"beyond thresholds: {raised}" if raised else "within thresholds")
         return Text("  ".join(pieces))
@@ -119,10 +119,10 @@ class StatusPage:
             value = reading.latest()
             text.append("   " if index else "")
             text.append(f"{reading.label} " if reading.label else "", style="dim")
-            text.append(_shown(value, figure.unit), style=_COLOURS[level])
+            text.append(show_value(value, figure.unit), style=_COLOURS[level])
             mean = reading.mean()
             if _is_rate(figure) and mean is not None and len(reading.points) > 1:
-                text.append(f" ({_shown(mean, figure.unit)})", style="dim")
+                text.append(f" ({show_value(mean, figure.unit)})", style="dim")
             if value is None and reading.why:
                 text.append(f" {reading.why}", style="dim")
         return text
@@ -176,7 +176,8 @@ def _short(title: str) -> str:
     return title.removesuffix(", a minute")
 
 
-def _shown(value: float | None, unit: str) -> str:
+def show_value(value: float | None, unit: str) -> str:
+    """A value in a unit of the catalogue, as people read it."""
     if value is None:
         return UNKNOWN
     if unit == "milliseconds" and value >= _MS_SHOWN_MAX:
