@@ -8,10 +8,12 @@ mock_provider "aws" {
 
 variables {
   name_prefix     = "postrail-test"
-  ledger          = { host = "ledger.test", username = "postrail", subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  ledger          = { host = "ledger.test", username = "postrail" }
+  network         = { database_cidrs = ["10.128.0.0/24"] }
   ledger_password = "not-a-real-one"
   token_issuer    = "https://tokens.example.com"
-  switch          = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"] }
+  token_keys      = "{\"keys\":[]}"
+  switch          = { run = true }
 }
 
 run "near_realtime" {
@@ -34,7 +36,8 @@ run "realtime" {
 
 run "emulator" {
   variables {
-    target = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false, jwt_authorizer = false }
+    target  = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false, jwt_authorizer = false, endpoints_run = false }
+    network = { create = false }
   }
 
   assert {
