@@ -70,11 +70,11 @@ def measure_pipeline(
         sample, reference, short = (
             Path(folder) / name for name in (f"day.{file_format}", "reference.jsonl", "short.jsonl")
         )
-        _generate(sample, count, accounts, ["--reference", str(reference)])
-        _generate(short, baseline_count, accounts, [])
+        generate_sample(sample, count, accounts, ["--reference", str(reference)])
+        generate_sample(short, baseline_count, accounts, [])
         dsn = server.create_database(_TEMPLATE)
         migrate(dsn)
-        _postrail(["batch", "open-accounts", str(reference), "--ledger", dsn])
+        run_postrail(["batch", "open-accounts", str(reference), "--ledger", dsn])
         size_bytes = sample.stat().st_size
         done = [_run(server, sample, reference, ["--workers", str(workers)]) for _ in range(runs)]
         baseline = [_run(server, short, reference, ["--workers", "1", "--chunk-size", "1"]).rate for _ in range(runs)]
@@ -104,9 +104,10 @@ def measure_pipeline(
     }
 
 
-def _generate(target: Path, count: int, accounts: int, options: Sequence[str]) -> None:
+def generate_sample(target: Path, count: int, accounts: int, options: Sequence[str]) -> None:
+    """Write a day's file of `count` rows, some of them duplicates and malformed. Raises PipelineCheckFailed."""
     shares = ["--duplicates", str(DUPLICATES), "--malformed", str(MALFORMED), "--accounts", str(accounts)]
-    _postrail(
+    run_postrail(
         ["batch", "generate", "--count", str(count), "--seed", str(_SEED), *shares, "--out", str(target), *options]
     )
 
@@ -114,7 +115,7 @@ def _generate(target: Path, count: int, accounts: int, options: Sequence[str]) -
 def _run(server: ScratchServer, sample: Path, reference: Path, options: Sequence[str]) -> PipelineRun:
     dsn = server.create_database(_DATABASE, template=_TEMPLATE)
     before, rows_before = server.wal_bytes(), _rows(dsn)
-    answer = _postrail(
+    answer = run_postrail(
         ["batch", "run", str(sample), "--ledger", dsn, "--reference", str(reference), "--json", *options]
     )
     wal_bytes = server.wal_bytes() - before
@@ -148,7 +149,7 @@ def _rows(dsn: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _postrail(arguments: Sequence[str]) -> str:
+def run_postrail(arguments: Sequence[str]) -> str:
     """Run the command in a process of its own; returns its standard output. Raises PipelineCheckFailed."""
     done = subprocess.run(
         [sys.executable, "-c", _CALL, *arguments],

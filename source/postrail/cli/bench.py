@@ -7,6 +7,7 @@ import typer
 from postrail.bench.fuzz_switch import FuzzFailed, fuzz_switch
 from postrail.bench.ledger import ACCOUNTS, measure_ledger
 from postrail.bench.pipeline import measure_pipeline
+from postrail.bench.reconcile import measure_reconciliation
 from postrail.bench.stages import measure_stages
 from postrail.bench.switch import CARDS, Plan, measure_switch
 from postrail.cli import console
@@ -121,6 +122,31 @@ def pipeline(
         f"{report['file_format']} of {report['file_bytes'] / 1e6:,.0f} MB"
     )
     out.print(", ".join(f"{number:,} {end}" for end, number in report["ends"].items()))
+    _print_machine(report)
+
+
+@app.command()
+def reconcile(
+    count: Annotated[int, typer.Option(min=1_000, help="Authorizations, and about as many postings and lines.")] = (
+        1_000_000
+    ),
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Runs; the median is shown.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Reconcile a day's authorizations with a ledger and with a settlement file that is spoiled in known places."""
+    with console.working("Filling a scratch PostgreSQL and reconciling it"):
+        report = measure_reconciliation(count, runs=runs)
+    if as_json:
+        console.write_json(report)
+        return
+    out = console.out()
+    out.print(
+        f"Reconciliation: {report['authorizations']:,} authorizations, {report['posted']:,} postings and "
+        f"{report['settlement_lines']:,} settlement lines in {report['seconds']} s (runs: {report['runs']})"
+    )
+    found = ", ".join(f"{number:,} {kind}" for kind, number in report["breaks"].items())
+    out.print(f"Found exactly what was made: {found}")
+    out.print("Steps: " + ", ".join(f"{name} {seconds} s" for name, seconds in report["steps"].items()), soft_wrap=True)
     _print_machine(report)
 
 

@@ -165,7 +165,7 @@ UNION
 SELECT t.line_no, s.payment_id
   FROM side_settlement AS t
   JOIN side_scheme AS s
-    ON s.payment_id = CASE WHEN t.reference ~ '^pay_[0-9a-f]{32}$' THEN ledger.id_uuid('pay', t.reference) END
+    ON s.payment_id = CASE WHEN t.reference ~ '^pay_[0-9a-f]{32}$' THEN right(t.reference, 32)::uuid END
 
 -- name: sum_matched_lines
 CREATE TEMP TABLE settled AS
