@@ -122,9 +122,7 @@ class GraphFigures:
 
     def _read_local(self, buckets: int) -> tuple[Window, Readings]:
         if self._ledger is None:
-            self._ledger = Database(
-                self._graph.ledger_dsn(), application_name="postrail-status", statement_seconds_max=10.0
-            )
+            self._ledger = Database(self._graph.ledger_dsn(), application_name="postrail-status")
         window, away = Window(datetime.now(UTC), buckets), ""
         readers: dict[str, Reader] = {}
         try:

@@ -51,20 +51,24 @@ WITH newest AS MATERIALIZED (
 ), reached AS (
     SELECT CASE WHEN count(*) = $4::integer THEN min(created_at) END AS complete_from FROM newest
 ), recent AS MATERIALIZED (
-    SELECT n.detail_type, n.created_at, o.event
+    SELECT n.detail_type, n.created_at, o.trail, o.reason
       FROM newest AS n
-     CROSS JOIN LATERAL (SELECT detail::json AS event FROM ledger.outbox WHERE outbox_id = n.outbox_id OFFSET 0) AS o
+     CROSS JOIN LATERAL (
+           -- One reading of the text: each further one costs as much again.
+           SELECT detail::json #> '{metadata,trail}' AS trail,
+                  CASE WHEN detail_type = 'PaymentPostingFailed' THEN detail::json #>> '{data,reason_code}' END AS reason
+             FROM ledger.outbox WHERE outbox_id = n.outbox_id OFFSET 0) AS o
      WHERE n.created_at > $1::timestamptz - make_interval(secs => $2::integer * $3::integer)
        AND n.batch_id IS NULL
        AND n.detail_type IN ('PaymentPosted', 'PaymentPostingFailed')
 ), passed AS (
-    SELECT hop ->> 'type' AS detail_type, NULL AS reason, (hop ->> 'at')::timestamptz AS at
-      FROM recent CROSS JOIN LATERAL json_array_elements(event -> 'metadata' -> 'trail') AS hop
-     WHERE hop ->> 'type' <> 'PostingRequested'
+    SELECT hop.type AS detail_type, NULL AS reason, hop.at
+      FROM recent CROSS JOIN LATERAL json_to_recordset(trail) AS hop (type text, at timestamptz)
+     WHERE hop.type <> 'PostingRequested'
      UNION ALL
-    SELECT detail_type, event -> 'data' ->> 'reason_code', created_at FROM recent
+    SELECT detail_type, reason, created_at FROM recent
 ), counted AS (
-    SELECT floor(extract(epoch FROM $1::timestamptz - at) / $2::integer)::integer AS bucket, detail_type, reason,
+    SELECT floor(extract(epoch FROM $1::timestamptz - at)::float8 / $2::integer)::integer AS bucket, detail_type, reason,
            count(*) AS number
       FROM passed
      WHERE at > $1::timestamptz - make_interval(secs => $2::integer * $3::integer) AND at <= $1::timestamptz
@@ -86,8 +90,9 @@ WITH recent AS MATERIALIZED (
 ), reached AS (
     SELECT CASE WHEN count(*) = $4::integer THEN min(recorded_at) END AS complete_from FROM recent
 ), passed AS (
-    SELECT hop ->> 'type' AS detail_type, NULL AS reason, NULL AS stage, (hop ->> 'at')::timestamptz AS at
-      FROM recent CROSS JOIN LATERAL jsonb_array_elements(event -> 'metadata' -> 'trail') AS hop
+    SELECT hop.type AS detail_type, NULL AS reason, NULL AS stage, hop.at
+      FROM recent
+     CROSS JOIN LATERAL jsonb_to_recordset(event #> '{metadata,trail}') AS hop (type text, at timestamptz)
      WHERE detail_type IN ('PaymentRejected', 'PaymentReferred')
      UNION ALL
     SELECT detail_type, reason_code, event -> 'data' ->> 'stage', occurred_at FROM recent
