@@ -67,7 +67,7 @@ resource "aws_cloudwatch_metric_alarm" "watched" {
   for_each = aws_cloudwatch_log_metric_filter.watched
 
   alarm_name          = each.value.name
-  alarm_description   = "${local.watched[each.key].title}. Find who in ${aws_cloudwatch_log_group.records.name}, by eventName and userIdentity; end that session before asking why."
+  alarm_description   = "${local.watched[each.key].title}. Find who in ${aws_cloudwatch_log_group.records.name}, by eventName and userIdentity; end that session before asking why: docs/alarms.md#audit. Severity page: wake somebody."
   namespace           = each.value.metric_transformation[0].namespace
   metric_name         = each.value.metric_transformation[0].name
   statistic           = "Sum"
@@ -77,4 +77,5 @@ resource "aws_cloudwatch_metric_alarm" "watched" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.alerts_topic_arn]
+  ok_actions          = [var.alerts_topic_arn]
 }
