@@ -15,7 +15,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postrail.adapters.aws.clients import error_code
-from postrail.cli.failures import CommandError
+from postrail.cli.failures import CommandError, explain_failure
 from postrail.cli.graph import Graph, load_graph
 from postrail.domain.errors import ConfigInvalid, Retryable
 from postrail.figures.catalogue import Catalogue, read_catalogue
@@ -91,5 +91,21 @@ def _chosen(pages: list[Section], catalogue: Catalogue, wanted: str) -> list[Sec
     return [by_title[titles[name]] for name in wanted.split(",") if titles[name] in by_title]
 
 
+def main() -> int:
+    """Run the command line of this process and return its exit code; an expected failure is one sentence."""
+    try:
+        app(standalone_mode=False)
+    except typer.TyperException as error:
+        sentence: str | None = error.format_message()
+    except (CommandError, BotoCoreError, ClientError) as error:
+        sentence = explain_failure(error)
+        if sentence is None:
+            raise
+    else:
+        return 0
+    sys.stderr.write(f"picture: {sentence}\n")
+    return 1
+
+
 if __name__ == "__main__":
-    app()
+    sys.exit(main())

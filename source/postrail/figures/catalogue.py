@@ -32,6 +32,7 @@ KINDS: Final = frozenset(
         "queue",
         "road_function",
         "rule",
+        "running_party",
         "side_function",
         "stage",
         "state_machine",

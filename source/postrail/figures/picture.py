@@ -5,7 +5,7 @@ section move together.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ _LINES_SHOWN_MAX: Final = 10
 _INCHES_PER_COLUMN: Final = 0.62
 _INCHES_PER_ROW: Final = 0.46
 _HEADING_ROWS: Final = 1.5
+_NUMBER_ROWS: Final = 3.6
 _MARGIN: Final = 0.18
 _DPI: Final = 110
 
@@ -47,6 +48,13 @@ _UNITS: Final = {
     "acu": " ACU",
     "usd": " USD",
 }
+# From which value on a longer unit, how many of the unit it is, and how it is written.
+_LONGER: Final = {
+    "milliseconds": ((1_000, 1_000.0, " s"), (300_000, 60_000.0, " min")),
+    "seconds": ((300, 60.0, " min"), (10_800, 3_600.0, " h")),
+    "bytes": ((1e6, 1e6, " MB"), (1e9, 1e9, " GB")),
+}
+_LETTERS_PER_COLUMN: Final = 7.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +148,13 @@ def _per_row(section: Section) -> list[list[Drawing]]:
     return rows
 
 
-def _row_heights(section: Section) -> list[int]:
-    return [max(drawing.height for drawing in row) for row in _per_row(section)]
+def _row_heights(section: Section) -> list[float]:
+    return [_row_height(row) for row in _per_row(section)]
+
+
+def _row_height(row: Sequence[Drawing]) -> float:
+    """As high as its highest drawing; single numbers need less."""
+    return max(_NUMBER_ROWS if _is_number(drawing) else drawing.height for drawing in row)
 
 
 class _Page:
@@ -164,7 +177,7 @@ class _Page:
 
     def place(self, section: Section) -> None:
         for row in _per_row(section):
-            height = max(drawing.height for drawing in row) * _INCHES_PER_ROW
+            height = _row_height(row) * _INCHES_PER_ROW
             left = 0.0
             for drawing in row:
                 width = drawing.width * _INCHES_PER_COLUMN
@@ -240,11 +253,10 @@ def _fill_bars(axes: Axes, drawing: Drawing) -> None:
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
     most = max([*values, 1.0])
-    axes.set_xlim(0, most * 1.18)
+    axes.set_xlim(0, most * 1.12)
+    write = _writer(drawing.unit, most)
     for position, value in enumerate(values):
-        axes.text(
-            value + most * 0.015, position, write_value(value, drawing.unit), va="center", fontsize=8.5, color=_INK
-        )
+        axes.text(value + most * 0.015, position, write(value), va="center", fontsize=8.5, color=_INK)
 
 
 def _fill_lines(axes: Axes, drawing: Drawing) -> None:
@@ -257,9 +269,11 @@ def _fill_lines(axes: Axes, drawing: Drawing) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda minute, _: f"{datetime.fromtimestamp(minute * 60, UTC):%H:%M}"))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=drawing.unit == "count"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write_value(value, drawing.unit)))
+    write = _writer(drawing.unit, axes.get_ylim()[1])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axes.legend(
-        loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncol=5, fontsize=8.5, frameon=False, labelcolor=_INK,
+        loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncol=_legend_columns(drawing, order),
+        fontsize=8.5, frameon=False, labelcolor=_INK,
         handlelength=1.1, columnspacing=1.3, handletextpad=0.5, borderaxespad=0.2,
     )  # fmt: skip
 
@@ -304,7 +318,7 @@ def _limit(axes: Axes, most: float, drawing: Drawing) -> None:
         axes.axhline(threshold, color=_ALARM, linewidth=1.0, linestyle=(0, (4, 3)))
     if drawing.thresholds:
         text = f"alarm at {write_value(min(drawing.thresholds), drawing.unit)}"
-        axes.text(1.0, 1.04, text, transform=axes.transAxes, ha="right", fontsize=8.5, color=_ALARM)
+        axes.text(1.0, 1.05, text, transform=axes.transAxes, ha="right", fontsize=8.5, color=_ALARM)
 
 
 def _weight(reading: SeriesReading) -> float:
@@ -312,15 +326,30 @@ def _weight(reading: SeriesReading) -> float:
 
 
 def write_value(value: float, unit: str) -> str:
-    """A value as people read it: thousands grouped, long times in seconds or minutes, money with its small digits."""
-    if unit == "milliseconds" and abs(value) >= 1_000:
-        value, unit = value / 1_000, "seconds"
-    if unit == "seconds" and abs(value) >= 300:
-        return f"{value / 60:,.0f} min"
-    if unit == "usd":
-        return f"{value:,.4f} USD"
-    digits = 0 if unit == "count" or abs(value) >= 100 or value == int(value) else 1
-    return f"{value:,.{digits}f}{_UNITS.get(unit, '')}"
+    """One value as people read it: thousands grouped, long times in seconds or minutes, money with its small digits."""
+    return _writer(unit, abs(value))(value)
+
+
+def _writer(unit: str, most: float) -> Callable[[float], str]:
+    """Writes the values of one axis, all in the unit that suits the highest."""
+    divisor, suffix = 1.0, _UNITS.get(unit, "")
+    for from_value, by, longer in _LONGER.get(unit, ()):
+        if most >= from_value:
+            divisor, suffix = by, longer
+    small = most / divisor < 10
+    digits = 4 if unit == "usd" else (1 if small and unit != "count" else 0)
+
+    def write(value: float) -> str:
+        shown = value / divisor
+        return f"{shown:,.{0 if shown == 0 or (shown == int(shown) and unit != 'usd') else digits}f}{suffix}"
+
+    return write
+
+
+def _legend_columns(drawing: Drawing, shown: Sequence[SeriesReading]) -> int:
+    """As many labels side by side as the card is wide."""
+    letters = max(len(reading.label) for reading in shown) + 5
+    return max(1, min(len(shown), int(drawing.width * _LETTERS_PER_COLUMN / letters)))
 
 
 def merge_points(readings: Iterable[Readings]) -> Readings:
