@@ -24,6 +24,13 @@ locals {
     { anchor_ledger = module.anchors.function, produce_cards = module.api.functions.produce_cards },
   )
 
+  # A network that is there already has its own ways to AWS's services, and its own records.
+  expected_network = {
+    vpc_id    = local.network.vpc_id
+    endpoints = var.network.create && var.target.endpoints_run ? keys(try(module.network[0].endpoints, {})) : []
+    flow_logs = var.network.create && var.target.endpoints_run
+  }
+
   # What takes events from which queue. The rules engine's queue is read by a Pipe.
   consumers = { for queue, function in {
     deduplicate       = module.intake.function
@@ -47,6 +54,14 @@ output "expectations" {
     consumers           = local.consumers
     schedules           = { for function in values(local.scheduled_functions) : function.name => function.arn }
     keys                = module.security.key_arns
+    trail               = one(module.audit[*].trail_arn)
+    network             = local.expected_network
+    dashboards          = values(module.observability.dashboards)
+    alarms = sort(concat(
+      keys(module.observability.alarms),
+      keys(merge(concat([module.anchors.alarms, module.batch.alarms, module.switch.alarms], module.audit[*].alarms)...)),
+      compact([module.observability.payments_at_risk]),
+    ))
 
     rules = merge(
       module.batch.subscriptions,
@@ -62,10 +77,13 @@ output "expectations" {
       },
     )
 
-    buckets = {
-      anchors = { name = split("/", module.anchors.uri)[2], lock_mode = var.anchors.lock_mode, lock_days = var.anchors.lock_days }
-      batch   = { name = module.batch.batch.bucket, lock_mode = null, lock_days = null }
-      parked  = { name = module.intake.parked_bucket, lock_mode = null, lock_days = null }
-    }
+    buckets = merge(
+      {
+        anchors = { name = module.anchors.bucket, lock_mode = var.anchors.lock_mode, lock_days = var.anchors.lock_days }
+        batch   = { name = module.batch.batch.bucket, lock_mode = null, lock_days = null }
+        parked  = { name = module.intake.parked_bucket, lock_mode = var.parked_lock.mode, lock_days = var.parked_lock.days }
+      },
+      { for audit in module.audit : "audit" => { name = audit.bucket, lock_mode = var.audit.lock_mode, lock_days = var.audit.lock_days } },
+    )
   }
 }

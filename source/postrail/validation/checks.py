@@ -8,6 +8,7 @@ from typing import Any
 from postrail.validation.deployment import Deployment
 from postrail.validation.events import questions_on_events
 from postrail.validation.findings import Question, Wrong
+from postrail.validation.network import questions_on_network
 from postrail.validation.stores import Aws, questions_on_stores
 from postrail.validation.traces import AskLedger
 from postrail.validation.watching import questions_on_watching
@@ -19,6 +20,7 @@ def all_questions(deployment: Deployment, aws: Aws, ask: AskLedger, archives: Pa
     yield Question("account", deployment.expectations.account_id, partial(_account, aws, deployment))
     yield from questions_on_stores(deployment, aws)
     yield Question("ledger", "schema", partial(_ledger, ask))
+    yield from questions_on_network(deployment, aws)
     yield from questions_on_events(deployment, aws)
     yield from questions_on_work(deployment, aws, archives)
     yield from questions_on_watching(deployment, aws)

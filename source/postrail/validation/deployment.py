@@ -18,7 +18,6 @@ class Target(_Said):
     tracing: bool = True
     tasks_run: bool = True
     alarms_run: bool = True
-    dashboards_run: bool = True
     jwt_authorizer: bool = True
 
 
@@ -38,6 +37,14 @@ class Bucket(_Said):
     lock_days: int | None = None
 
 
+class Network(_Said):
+    """The VPC; without `vpc_id` nothing is in one. Endpoints are the services' short names: sqs, kms, ..."""
+
+    vpc_id: str | None = None
+    endpoints: tuple[str, ...] = ()
+    flow_logs: bool = False
+
+
 class Expectations(_Said):
     """The output `expectations`: what must be found, besides what the other outputs name."""
 
@@ -55,6 +62,8 @@ class Expectations(_Said):
     alarms: tuple[str, ...] = ()
     dashboards: tuple[str, ...] = ()
     rotated_secrets: tuple[str, ...] = ()
+    trail: str | None = None
+    network: Network = Network()
 
 
 class Named(_Said):
@@ -114,6 +123,20 @@ class Batch(_Said):
     task_definition_arn: str
 
 
+class EdgeKey(_Said):
+    """Where the edge's key is kept for functions that check it."""
+
+    secret_arn: str
+
+
+class Edge(_Said):
+    """What stands before the APIs: its addresses by API. `guarded`: functions refuse what did not come by it."""
+
+    addresses: dict[str, str]
+    guarded: bool
+    key: EdgeKey
+
+
 class Deployment(_Said):
     """Everything that a validation needs to know before it looks."""
 
@@ -129,6 +152,7 @@ class Deployment(_Said):
     state_machine_arn: str
     ledger_secret_arn: str | None = None
     api: dict[str, Any]
+    edge: Edge | None = None
     switch: Switch
     batch: Batch
     card_vault: dict[str, str]

@@ -93,6 +93,16 @@ def _secrets(deployment: Deployment, aws: Aws) -> Iterator[Question]:
             ask = partial(_secret_of_party, deployment.switch.managed, aws("secretsmanager"), secret_arn)
             yield Question("secret", f"{party_id} {kind}", ask)
 
+    if deployment.edge is not None:
+        guarded, arn = deployment.edge.guarded, deployment.edge.key.secret_arn
+        yield Question("secret", "edge key", partial(_secret_of_edge, guarded, aws("secretsmanager"), arn))
+
+
+def _secret_of_edge(guarded: bool, secrets: Any, arn: str) -> str:
+    if not guarded:
+        raise NotHere("functions do not ask for the edge's key yet (edge.guarded is false)")
+    return _secret(secrets, arn, rotated=False)
+
 
 def _secret_of_party(managed: bool, secrets: Any, arn: str) -> str:
     if not managed:

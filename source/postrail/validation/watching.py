@@ -19,8 +19,9 @@ def questions_on_watching(deployment: Deployment, aws: Aws) -> Iterator[Question
     yield Question("alarms", "all deployed", partial(_alarms_there, cloudwatch, deployment))
     yield Question("alarms", "all in OK", partial(_alarms_quiet, cloudwatch, deployment))
     for name in expected.dashboards:
-        yield Question("dashboard", name, partial(_dashboard, cloudwatch, name, made=deployment.target.dashboards_run))
+        yield Question("dashboard", name, partial(_dashboard, cloudwatch, name))
     yield Question("logs", "retention", partial(_retention, aws("logs"), deployment))
+    yield Question("audit", "trail", partial(_trail, aws, expected.trail))
 
 
 def _alarms_there(cloudwatch: Any, deployment: Deployment) -> str:
@@ -64,9 +65,7 @@ def _alarms(cloudwatch: Any, prefix: str) -> Iterator[dict[str, Any]]:
         token = {"NextToken": page["NextToken"]}
 
 
-def _dashboard(cloudwatch: Any, name: str, *, made: bool) -> str:
-    if not made:
-        raise NotHere("the target has no dashboards (target.dashboards_run is false), so none was made")
+def _dashboard(cloudwatch: Any, name: str) -> str:
     return f"{len(cloudwatch.get_dashboard(DashboardName=name)['DashboardBody']):,} characters"
 
 
@@ -90,6 +89,19 @@ def _log_groups(logs: Any, prefix: str) -> Iterator[dict[str, Any]]:
         if not page.get("nextToken"):
             return
         token = {"nextToken": page["nextToken"]}
+
+
+def _trail(aws: Aws, arn: str | None) -> str:
+    if arn is None:
+        raise NotHere(
+            "no trail was deployed (expectations.trail is null): target.audit_trail or audit.enabled is false"
+        )
+    found = aws("cloudtrail").get_trail_status(Name=arn)
+    if not found["IsLogging"]:
+        raise Wrong("records nothing", "Start it, and find out who stopped it: `aws cloudtrail start-logging`.")
+    if found.get("LatestDeliveryError"):
+        raise Wrong(f"cannot deliver: {found['LatestDeliveryError']}", "See the policy of its bucket and key.")
+    return "recording"
 
 
 def _some(names: list[str]) -> str:

@@ -32,7 +32,10 @@ def questions_on_work(deployment: Deployment, aws: Aws, archives: Path) -> Itera
     for party in deployment.switch.parties:
         yield Question("service", party, partial(_service, aws, deployment, party))
     for route in _first_routes(deployment.api):
-        yield Question("api", route, partial(_api, deployment.api, route))
+        name = route.split(" ", 1)[0]
+        yield Question("api", route, partial(_api, str(deployment.api[f"{name}_url"]), route))
+        if deployment.edge is not None and name in deployment.edge.addresses:
+            yield Question("edge", route, partial(_api, deployment.edge.addresses[name], route))
 
 
 def _function(functions: Any, deployment: Deployment, function: Named, archive: Path) -> str:
@@ -141,9 +144,9 @@ def _first_routes(api: Mapping[str, Any]) -> list[str]:
     return list(firsts.values())
 
 
-def _api(api: Mapping[str, Any], route: str) -> str:
-    name, method, path = route.split(" ")
-    status = _ask_without_token(method, f"{api[f'{name}_url']}{path}")
+def _api(address: str, route: str) -> str:
+    _, method, path = route.split(" ")
+    status = _ask_without_token(method, f"{address}{path}")
     if status not in {401, 403}:
         raise Wrong(
             f"answers {status} to a caller without token, not 401",
