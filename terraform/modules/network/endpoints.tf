@@ -21,7 +21,7 @@ locals {
     s3 = [
       {
         Sid       = "BucketsOfThisCopy"
-        Action    = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+        Action    = ["s3:AbortMultipartUpload", "s3:GetBucketObjectLockConfiguration", "s3:GetObject", "s3:PutObject"]
         Resource  = ["${local.s3}${var.platform.name_prefix}-*"]
         Condition = { StringEquals = { "aws:PrincipalAccount" = var.platform.account_id, "aws:ResourceAccount" = var.platform.account_id } }
       },
