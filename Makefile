@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 LOCAL := PYTHONPATH=localstack $(BIN)/python -m local_cloud
 CHECKOV := .tools/checkov
 
-.PHONY: help setup local down status check test unit e2e bench schemas fmt lock lock-checkov package image plan deploy validate outputs destroy
+.PHONY: help setup local down status check test unit e2e bench pictures schemas fmt lock lock-checkov package image plan deploy validate outputs destroy
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ e2e: setup ## Run the end-to-end tests alone
 bench: setup ## Measure the local graph: a burst of 1,000 payments after a warm-up, then 20 a second
 	@$(LOCAL) up --emulator $(EMULATOR)
 	@$(BIN)/python tests/load/measure_local_graph.py
+
+pictures: setup ## Draw the dashboards of the running graph into docs/dashboard.png
+	$(BIN)/python -m postrail.cli.picture docs/dashboard.png
 
 schemas: setup ## Write schemas/ anew from the contracts
 	$(BIN)/postrail schemas generate
