@@ -63,6 +63,16 @@ output "api" {
   value       = module.api.api
 }
 
+output "edge" {
+  description = "Where callers find the APIs, what own names must point to, and where the edge's key belongs; null without an edge."
+  value = one([for edge in module.edge : {
+    addresses = edge.addresses
+    aliases   = edge.aliases
+    guarded   = var.edge.guarded
+    key       = { secret_arn = edge.key.secret_arn, store_arn = edge.key.store_arn }
+  }])
+}
+
 output "card_vault" {
   description = "The table of card numbers, and its key."
   value       = module.card_vault.vault

@@ -8,3 +8,13 @@ provider "aws" {
     tags = merge({ Application = "postrail", Prefix = var.name_prefix, ManagedBy = "terraform" }, var.tags)
   }
 }
+
+# What belongs to CloudFront is managed there, wherever it is used: its firewall, and the logs of both.
+provider "aws" {
+  alias  = "us_east_1"
+  region = "us-east-1"
+
+  default_tags {
+    tags = merge({ Application = "postrail", Prefix = var.name_prefix, ManagedBy = "terraform" }, var.tags)
+  }
+}

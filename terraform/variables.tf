@@ -464,3 +464,36 @@ variable "deletion_protection" {
   type        = bool
   default     = true
 }
+variable "edge" {
+  description = <<-EOT
+    CloudFront with a web application firewall before the APIs.
+    enabled: false where something of yours stands there already.
+    guarded: functions refuse what did not come by the edge. Put its key in first: docs/decisions/0019-edge-in-front-of-the-apis.md.
+    requests_per_5_minutes: what one address may send; beyond it is answered 429 until it calms down.
+    domains: names of your own, by API (bank, network), each with its certificate in us-east-1. Without them the APIs have names
+    of CloudFront's, at which older TLS than 1.2 cannot be refused.
+  EOT
+  type = object({
+    enabled                = optional(bool, true)
+    guarded                = optional(bool, false)
+    requests_per_5_minutes = optional(number, 20000)
+    domains                = optional(map(object({ name = string, certificate_arn = string })), {})
+  })
+  default = {}
+
+  validation {
+    condition     = var.edge.requests_per_5_minutes >= 10 && var.edge.requests_per_5_minutes <= 2000000000
+    error_message = "The firewall counts 10 to 2,000,000,000 requests."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.edge.domains), ["bank", "network"])) == 0 && alltrue([for domain in values(var.edge.domains) : can(regex("^arn:[^:]+:acm:us-east-1:", domain.certificate_arn))])
+    error_message = "domains are those of bank and network, with certificates in us-east-1."
+  }
+
+  validation {
+    condition     = var.edge.enabled || !var.edge.guarded
+    error_message = "Without the edge nothing can come by it: guarded wants enabled."
+  }
+}
+

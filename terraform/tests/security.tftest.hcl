@@ -14,8 +14,8 @@ run "each_class_of_data_has_its_key" {
   }
 
   assert {
-    condition     = keys(output.key_arns) == ["anchors", "audit", "batch", "cards", "events", "functions", "ledger", "logs", "parked", "switch", "tables"]
-    error_message = "Eleven classes of data, eleven keys."
+    condition     = keys(output.key_arns) == ["anchors", "audit", "batch", "cards", "edge", "events", "functions", "ledger", "logs", "parked", "switch", "tables"]
+    error_message = "Twelve classes of data, twelve keys."
   }
 
   assert {
@@ -63,6 +63,7 @@ run "data_is_read_by_the_service_that_keeps_it" {
       audit     = ["cloudtrail.eu-west-2.amazonaws.com", "logs.eu-west-2.amazonaws.com", "s3.eu-west-2.amazonaws.com"]
       batch     = ["s3.eu-west-2.amazonaws.com"]
       cards     = ["dynamodb.eu-west-2.amazonaws.com"]
+      edge      = ["secretsmanager.eu-west-2.amazonaws.com"]
       events    = ["events.eu-west-2.amazonaws.com", "sns.eu-west-2.amazonaws.com", "sqs.eu-west-2.amazonaws.com"]
       functions = ["lambda.eu-west-2.amazonaws.com"]
       ledger    = ["rds.eu-west-2.amazonaws.com", "secretsmanager.eu-west-2.amazonaws.com"]

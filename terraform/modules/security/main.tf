@@ -7,6 +7,7 @@ locals {
     audit     = "Postrail: records of who touched what"
     batch     = "Postrail: batch files and their results"
     cards     = "Postrail: card numbers"
+    edge      = "Postrail: what the edge shows to the APIs"
     events    = "Postrail: bus, queues and topics"
     functions = "Postrail: settings of functions"
     ledger    = "Postrail: the ledger's database and its credentials"

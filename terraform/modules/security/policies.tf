@@ -48,6 +48,7 @@ locals {
     audit     = ["cloudtrail", "logs", "s3"]
     batch     = ["s3"]
     cards     = ["dynamodb"]
+    edge      = ["secretsmanager"]
     events    = ["events", "sns", "sqs"]
     functions = ["lambda"]
     ledger    = ["rds", "secretsmanager"]
@@ -204,6 +205,7 @@ locals {
     audit     = concat(local.cloudtrail, [local.logs])
     batch     = []
     cards     = concat([for statement in local.vault : statement if !var.platform.emulator], [for statement in local.vault_on_emulator : statement if var.platform.emulator])
+    edge      = []
     events    = [local.eventbridge, local.cloudwatch]
     functions = [local.functions]
     ledger    = []

@@ -26,6 +26,26 @@ mock_resource "aws_apigatewayv2_api" {
   }
 }
 
+mock_resource "aws_cloudfront_distribution" {
+  defaults = {
+    arn            = "arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE"
+    domain_name    = "d111111abcdef8.cloudfront.net"
+    hosted_zone_id = "Z2FDTNDATAQYW2"
+  }
+}
+
+mock_resource "aws_cloudfront_function" {
+  defaults = {
+    arn = "arn:aws:cloudfront::111122223333:function/edge"
+  }
+}
+
+mock_resource "aws_cloudfront_key_value_store" {
+  defaults = {
+    arn = "arn:aws:cloudfront::111122223333:key-value-store/00000000-0000-0000-0000-000000000000"
+  }
+}
+
 mock_resource "aws_cloudwatch_event_bus" {
   defaults = {
     arn = "arn:aws:events:eu-west-2:111122223333:event-bus/postrail-test-payments"
@@ -41,6 +61,12 @@ mock_resource "aws_cloudwatch_event_rule" {
 mock_resource "aws_cloudwatch_log_group" {
   defaults = {
     arn = "arn:aws:logs:eu-west-2:111122223333:log-group:group"
+  }
+}
+
+mock_resource "aws_cloudwatch_log_delivery_destination" {
+  defaults = {
+    arn = "arn:aws:logs:us-east-1:111122223333:delivery-destination:edge"
   }
 }
 
@@ -145,5 +171,27 @@ mock_resource "aws_sqs_queue" {
   defaults = {
     arn = "arn:aws:sqs:eu-west-2:111122223333:queue"
     id  = "https://sqs.eu-west-2.amazonaws.com/111122223333/queue"
+  }
+}
+
+mock_resource "aws_wafv2_web_acl" {
+  defaults = {
+    arn = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/edge/00000000-0000-0000-0000-000000000000"
+  }
+}
+
+mock_resource "aws_db_proxy" {
+  defaults = {
+    arn      = "arn:aws:rds:eu-west-2:111122223333:db-proxy:prx-0123456789abcdef0"
+    endpoint = "postrail-test-ledger.proxy-0123456789ab.eu-west-2.rds.amazonaws.com"
+  }
+}
+
+mock_resource "aws_rds_cluster" {
+  defaults = {
+    arn                = "arn:aws:rds:eu-west-2:111122223333:cluster:postrail-test-ledger"
+    endpoint           = "postrail-test-ledger.cluster-0123456789ab.eu-west-2.rds.amazonaws.com"
+    master_user_secret = [{ kms_key_id = "arn:aws:kms:eu-west-2:111122223333:key/ledger", secret_arn = "arn:aws:secretsmanager:eu-west-2:111122223333:secret:rds!cluster-1-AbCdEf", secret_status = "active" }]
+    port               = 5432
   }
 }
