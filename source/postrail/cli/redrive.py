@@ -82,6 +82,16 @@ class Redriver:
             told(result)
         return results
 
+    def replay(self, payment_ids: Sequence[str]) -> int:
+        """Send rows of the authorizations table through the duplicate check again; how many there were.
+
+        Raises CannotRedrive when the check, or the bus behind it, does not take them.
+        """
+        records = self._from_table([{"payment_id": {"S": payment_id}} for payment_id in payment_ids])
+        if records:
+            self._through_check(records)[1]()
+        return len(records)
+
     def way(self, letter: Letter) -> tuple[str, Send]:
         """Where the letter goes, and what sends it there. Raises CannotRedrive."""
         if letter.attributes.get("truncated") == "true":

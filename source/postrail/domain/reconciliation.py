@@ -98,3 +98,50 @@ class Break:
     status: str
     first_run: str
     last_run: str
+
+
+class Action(StrEnum):
+    """What a patch does."""
+
+    REPLAY = "replay"
+    RELEASE_HOLD = "release_hold"
+    REVERSE = "reverse"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What can be done about a break: an action, or the sentence for a person who has to decide."""
+
+    action: Action | None
+    advice: str
+
+
+_REPLAY: Final = Remedy(Action.REPLAY, "it goes through the duplicate check again")
+_REVERSE: Final = Remedy(Action.REVERSE, "the posting is taken back by a reversal")
+_LOOK: Final = Remedy(
+    None, "find out which side is right; a wrong posting is taken back with `postrail ledger reverse`"
+)
+_CLAIM: Final = Remedy(None, "claim it from the scheme, or accept it with `postrail reconcile accept`")
+_LETTER: Final = Remedy(
+    None, "it is a dead letter: look at it with `postrail dlq show`, and send it on with `postrail dlq redrive`"
+)
+_REMEDIES: Final = MappingProxyType(
+    {
+        BreakKind.MISSING: _REPLAY,
+        BreakKind.DUPLICATE: _REPLAY,
+        BreakKind.HOLD_UNRESOLVED: Remedy(Action.RELEASE_HOLD, "the hold is released"),
+        BreakKind.STATUS: _REVERSE,
+        BreakKind.EXTRA: _REVERSE,
+        BreakKind.AMOUNT: _LOOK,
+        BreakKind.CURRENCY: _LOOK,
+        BreakKind.CONTENT: _LOOK,
+        BreakKind.SEQUENCE_INCOMPLETE: Remedy(None, "replay its PaymentApproved, so that the parts are made again"),
+    }
+)
+
+
+def remedy_for(found: Break) -> Remedy:
+    """What can be done about a break without asking anybody for facts."""
+    if found.kind is BreakKind.MISSING and found.found.startswith("dead letter"):
+        return _LETTER
+    return _REMEDIES.get(found.kind, _CLAIM)

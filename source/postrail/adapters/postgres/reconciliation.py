@@ -142,6 +142,12 @@ class PostgresReconciliation:
         breaks = {row["kind"]: (row["breaks"], row["amount_minor"]) for row in found}
         return Outcome(run_id, counted, breaks, run.seconds)
 
+    def accept(self, beginning: str) -> list[str]:
+        """Accept the open breaks whose key begins so: later runs count them no more. Returns their keys."""
+        parameters = {"beginning": f"{beginning}%", "now": datetime.now(UTC)}
+        with self._connected() as connection:
+            return [row["break_key"] for row in _Run(connection, parameters).fetch("accept_break")]
+
     def breaks(
         self, *, run_id: str | None = None, kind: BreakKind | None = None, status: str | None = None, limit: int = 1_000
     ) -> list[Break]:

@@ -37,7 +37,8 @@ COMMENT ON COLUMN reconcile.breaks.amount_minor IS 'what is at stake, in minor u
 COMMENT ON COLUMN reconcile.breaks.status IS
     'open; patched: a patch was made and the next run must agree; resolved: a later run found it no more; accepted by a person';
 
--- A patch is evidence: what was, what was done, and a hash over both. It is never changed but by its approval.
+-- A patch is evidence: what was, what was done, and a hash over both. Who asked for one that is over the limit cannot
+-- approve it.
 CREATE TABLE reconcile.patches (
     patch_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     break_key    text COLLATE "C" NOT NULL REFERENCES reconcile.breaks,
@@ -47,7 +48,7 @@ CREATE TABLE reconcile.patches (
     before       jsonb NOT NULL,
     after        jsonb,
     evidence     bytea NOT NULL CHECK (octet_length(evidence) = 32),
-    status       text NOT NULL CHECK (status IN ('waiting', 'applied', 'refused')),
+    status       text NOT NULL CHECK (status IN ('waiting', 'approved', 'applied', 'failed', 'refused')),
     asked_by     text NOT NULL,
     approved_by  text CHECK (approved_by <> asked_by),
     created_at   timestamptz NOT NULL,
@@ -56,4 +57,4 @@ CREATE TABLE reconcile.patches (
 
 -- One patch of a kind for a break, ever: running again changes nothing.
 CREATE UNIQUE INDEX patches_once ON reconcile.patches (break_key, action) WHERE status <> 'refused';
-CREATE INDEX patches_waiting ON reconcile.patches (created_at) WHERE status = 'waiting';
+CREATE INDEX patches_waiting ON reconcile.patches (created_at) WHERE status IN ('waiting', 'approved');

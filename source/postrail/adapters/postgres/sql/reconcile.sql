@@ -31,9 +31,9 @@ COPY side_settlement FROM STDIN
 -- name: read_ledger
 CREATE TEMP TABLE side_ledger AS
 SELECT t.payment_id, t.payment_key, t.fingerprint, t.transaction_id, t.sequence_id, t.batch_id, t.position,
-       t.occurred_at, b.correlation_id, NULL::bigint AS scheme_minor, NULL::text AS scheme_currency
+       t.occurred_at, r.transaction_id IS NOT NULL AS reversed
   FROM ledger.journal_transactions AS t
-  JOIN ledger.batches AS b ON b.batch_id = t.batch_id
+  LEFT JOIN ledger.journal_transactions AS r ON r.reverses = t.transaction_id
  WHERE t.kind = 'payment' AND t.occurred_at >= %(period_from)s AND t.occurred_at < %(period_to)s
 
 -- name: read_scheme_amounts
@@ -43,7 +43,7 @@ SELECT l.payment_id, l.payment_key, l.occurred_at, l.fingerprint,
   FROM side_ledger AS l
   JOIN ledger.entries AS e ON e.batch_id = l.batch_id AND e.position = l.position
   JOIN ledger.accounts AS a ON a.account_no = e.account_no AND a.type = 'settlement'
- WHERE NOT EXISTS (SELECT FROM ledger.journal_transactions AS r WHERE r.reverses = l.transaction_id)
+ WHERE NOT l.reversed
  GROUP BY l.payment_id, l.payment_key, l.occurred_at, l.fingerprint
 
 -- name: read_ends
@@ -72,6 +72,7 @@ SELECT 'missing', ledger.id_text('pay', a.payment_id), 'posted', coalesce('dead 
    AND NOT EXISTS (SELECT FROM side_ledger AS l WHERE l.payment_id = a.payment_id)
    AND NOT EXISTS (SELECT FROM side_ends AS e WHERE e.payment_id = a.payment_id)
 
+-- What was posted wrongly and taken back again is no break any more.
 -- Of payments that came as events, or in a file, the table has no row: only what came through the table is missed in it.
 -- name: find_extra
 INSERT INTO found_breaks
@@ -79,7 +80,7 @@ SELECT 'extra', ledger.id_text('pay', l.payment_id), 'nothing', 'posted', abs(co
        coalesce(s.currency, ''), l.occurred_at
   FROM side_ledger AS l
   LEFT JOIN side_scheme AS s ON s.payment_id = l.payment_id
- WHERE NOT EXISTS (SELECT FROM side_authorizations AS a WHERE a.payment_id = l.payment_id)
+ WHERE NOT l.reversed AND NOT EXISTS (SELECT FROM side_authorizations AS a WHERE a.payment_id = l.payment_id)
    AND (%(complete)s
         OR EXISTS (SELECT FROM ledger.posting_parts AS p
                     WHERE p.sequence_id = ledger.id_text('seq', l.sequence_id) AND p.part_index = 1
@@ -100,6 +101,7 @@ SELECT CASE WHEN p.currency IS NOT NULL AND p.currency <> a.currency THEN 'curre
         FROM ledger.posting_parts AS q
        WHERE q.sequence_id = ledger.id_text('seq', l.sequence_id) AND q.part_index = 1
   ) AS p ON true
+ WHERE NOT l.reversed
 
 -- name: find_two_ends
 INSERT INTO found_breaks
@@ -108,6 +110,7 @@ SELECT DISTINCT ON (l.payment_id) 'status', ledger.id_text('pay', l.payment_id),
   FROM side_ledger AS l
   JOIN side_ends AS e ON e.payment_id = l.payment_id AND e.how IN ('PaymentRejected', 'PaymentReferred')
   LEFT JOIN side_scheme AS s ON s.payment_id = l.payment_id
+ WHERE NOT l.reversed
  ORDER BY l.payment_id, e.at
 
 -- name: find_declined_but_posted
@@ -116,7 +119,7 @@ SELECT 'status', ledger.id_text('pay', a.payment_id), 'not to be posted', 'poste
        a.authorized_at
   FROM side_authorizations AS a
   JOIN side_ledger AS l ON l.payment_id = a.payment_id
- WHERE NOT a.posts
+ WHERE NOT a.posts AND NOT l.reversed
 
 -- name: find_duplicates
 INSERT INTO found_breaks
@@ -279,3 +282,51 @@ SELECT break_key, kind, subject, expected, found, amount_minor, currency, at, st
    AND (%(status)s::text IS NULL OR status = %(status)s)
  ORDER BY kind, at NULLS LAST, subject
  LIMIT %(limit)s
+
+-- A patch is asked for once. Over the limit it waits for a second person; below it is done at once.
+-- name: ask_patch
+INSERT INTO reconcile.patches
+       (break_key, action, amount_minor, currency, before, evidence, status, asked_by, created_at)
+VALUES (%(break_key)s, %(action)s, %(amount_minor)s, %(currency)s, %(before)s, %(evidence)s,
+        CASE WHEN %(amount_minor)s > %(limit_minor)s THEN 'waiting' ELSE 'approved' END, %(asked_by)s, %(now)s)
+ON CONFLICT (break_key, action) WHERE status <> 'refused' DO NOTHING
+
+-- name: list_patches
+SELECT p.patch_id, p.break_key, b.kind, b.subject, p.action, p.amount_minor, p.currency, p.before, p.after,
+       encode(p.evidence, 'hex') AS evidence, p.status, p.asked_by, p.approved_by, p.created_at, p.done_at
+  FROM reconcile.patches AS p
+  JOIN reconcile.breaks AS b USING (break_key)
+ WHERE (%(status)s::text IS NULL OR p.status = %(status)s)
+   AND (%(patch_id)s::bigint IS NULL OR p.patch_id = %(patch_id)s)
+ ORDER BY p.patch_id
+ LIMIT %(limit)s
+
+-- name: decide_patch
+UPDATE reconcile.patches
+   SET status = %(decision)s, approved_by = %(by)s
+ WHERE patch_id = %(patch_id)s AND status = 'waiting' AND asked_by <> %(by)s
+RETURNING patch_id
+
+-- name: finish_patch
+UPDATE reconcile.patches
+   SET status = %(status)s, after = %(after)s, evidence = %(evidence)s, done_at = %(now)s
+ WHERE patch_id = %(patch_id)s AND status = 'approved'
+
+-- name: accept_break
+UPDATE reconcile.breaks SET status = 'accepted', closed_at = %(now)s
+ WHERE break_key LIKE %(beginning)s AND status IN ('open', 'patched')
+RETURNING break_key
+
+-- name: mark_patched
+UPDATE reconcile.breaks SET status = 'patched', closed_at = %(now)s WHERE break_key = %(break_key)s AND status = 'open'
+
+-- name: posted_transaction
+SELECT ledger.id_text('txn', t.transaction_id) AS transaction_id, t.payment_key, t.occurred_at,
+       json_agg(json_build_object('account_id', a.account_id, 'amount_minor', e.amount_minor, 'currency', a.currency)
+                ORDER BY e.leg_no) AS legs
+  FROM ledger.journal_transactions AS t
+  JOIN ledger.entries AS e ON e.batch_id = t.batch_id AND e.position = t.position
+  JOIN ledger.accounts AS a ON a.account_no = e.account_no
+ WHERE t.kind = 'payment' AND t.payment_id = ledger.id_uuid('pay', %(payment_id)s)
+ GROUP BY t.transaction_id, t.payment_key, t.occurred_at
+ ORDER BY t.occurred_at LIMIT 1
