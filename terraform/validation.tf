@@ -51,12 +51,14 @@ output "expectations" {
     max_receive_count   = var.max_receive_count
     log_retention_days  = var.log_retention_days
     archive             = module.event_bus.name
-    consumers           = local.consumers
-    schedules           = { for function in values(local.scheduled_functions) : function.name => function.arn }
-    keys                = module.security.key_arns
-    trail               = one(module.audit[*].trail_arn)
-    network             = local.expected_network
-    dashboards          = values(module.observability.dashboards)
+    # How long full batches are waited for on the whole road: so much later may the last trace of a payment come.
+    windows_seconds = sum(values(local.windows_seconds))
+    consumers       = local.consumers
+    schedules       = { for function in values(local.scheduled_functions) : function.name => function.arn }
+    keys            = module.security.key_arns
+    trail           = one(module.audit[*].trail_arn)
+    network         = local.expected_network
+    dashboards      = values(module.observability.dashboards)
     alarms = sort(concat(
       keys(module.observability.alarms),
       keys(merge(concat([module.anchors.alarms, module.batch.alarms, module.switch.alarms], module.audit[*].alarms)...)),

@@ -29,6 +29,7 @@ from postrail.validation.traces import AskLedger, Traces, put_cards, questions_o
 app = typer.Typer(add_completion=False)
 
 LOCAL = "local"
+PATIENCE_SECONDS = 120.0
 _KNOWN_CARDS = (Probe.TABLE, Probe.EVENTS, Probe.FROZEN)
 _SIGNS = {Status.OK: "ok", Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}
 
@@ -39,7 +40,9 @@ def validate(
         str, typer.Option(help="Which deployment: build/ENV.json has its outputs, `local` is the local cloud.")
     ] = "",
     payment: Annotated[bool, typer.Option(help="Send the marked payments too, and clean up behind them.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the last edge.")] = 120.0,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Seconds to wait for the last edge. Default: 120, and what stages wait.")
+    ] = None,
     build: Annotated[Path, typer.Option(help="Folder of outputs and of the functions' archives.")] = Path("build"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -53,7 +56,8 @@ def validate(
     run_id = f"validate_{uuid.uuid4().hex}"
     findings = _look(graph, deployment, ask, build)
     if payment:
-        findings += _pay(graph, deployment, ask, run_id, timeout, findings)
+        patience = timeout or PATIENCE_SECONDS + deployment.expectations.windows_seconds
+        findings += _pay(graph, deployment, ask, run_id, patience, findings)
     if as_json:
         console.write_json(_document(run_id, deployment, findings))
     else:

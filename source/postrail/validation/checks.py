@@ -1,10 +1,10 @@
 """All questions to a deployment, in the order in which a fault in one explains those after it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from postrail.validation.database import questions_on_ledger
 from postrail.validation.deployment import Deployment
 from postrail.validation.events import questions_on_events
 from postrail.validation.findings import Question, Wrong
@@ -19,8 +19,8 @@ def all_questions(deployment: Deployment, aws: Aws, ask: AskLedger, archives: Pa
     """Every question that can be asked without sending a payment; `archives` is the folder of built functions."""
     yield Question("account", deployment.expectations.account_id, partial(_account, aws, deployment))
     yield from questions_on_stores(deployment, aws)
-    yield Question("ledger", "schema", partial(_ledger, ask))
     yield from questions_on_network(deployment, aws)
+    yield from questions_on_ledger(deployment, aws, ask)
     yield from questions_on_events(deployment, aws)
     yield from questions_on_work(deployment, aws, archives)
     yield from questions_on_watching(deployment, aws)
@@ -31,17 +31,3 @@ def _account(aws: Aws, deployment: Deployment) -> str:
     if found != deployment.expectations.account_id:
         raise Wrong(f"these credentials are of account {found}", "Use credentials of the account that it runs in.")
     return deployment.region
-
-
-def _ledger(ask: AskLedger) -> str:
-    state: Mapping[str, Any] = ask({"ask": "state"})
-    if state["read_only"]:
-        raise Wrong("the database takes no writes", "Find the writer: a failover may be under way.")
-    if state["pending"]:
-        raise Wrong(
-            f"{len(state['pending'])} migrations are missing, the first is {state['pending'][0]}",
-            "Invoke migrate_ledger, or deploy again: docs/runbook.md, Deploy.",
-        )
-    if state["unknown"]:
-        raise Wrong(f"a newer code has migrated it: {state['unknown'][-1]}", "Deploy the newer code.")
-    return f"PostgreSQL {state['server_version']}, up to date"

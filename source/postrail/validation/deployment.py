@@ -54,6 +54,7 @@ class Expectations(_Said):
     max_receive_count: int
     log_retention_days: int
     archive: str
+    windows_seconds: int = 0
     consumers: dict[str, str]
     schedules: dict[str, str]
     keys: dict[str, str]
@@ -61,7 +62,6 @@ class Expectations(_Said):
     buckets: dict[str, Bucket]
     alarms: tuple[str, ...] = ()
     dashboards: tuple[str, ...] = ()
-    rotated_secrets: tuple[str, ...] = ()
     trail: str | None = None
     network: Network = Network()
 
@@ -123,6 +123,14 @@ class Batch(_Said):
     task_definition_arn: str
 
 
+class Ledger(_Said):
+    """The database that was made, and its proxy."""
+
+    id: str
+    instances: tuple[str, ...]
+    proxy: str
+
+
 class EdgeKey(_Said):
     """Where the edge's key is kept for functions that check it."""
 
@@ -151,6 +159,7 @@ class Deployment(_Said):
     pipes: dict[str, Pipe]
     state_machine_arn: str
     ledger_secret_arn: str | None = None
+    ledger: Ledger | None = None
     api: dict[str, Any]
     edge: Edge | None = None
     switch: Switch

@@ -82,10 +82,11 @@ def _key(kms: Any, arn: str) -> str:
 
 
 def _secrets(deployment: Deployment, aws: Aws) -> Iterator[Question]:
-    rotated = deployment.expectations.rotated_secrets
+    # Of an existing database the password is its owner's business.
+    rotated = deployment.ledger is not None
     if deployment.ledger_secret_arn:
         arn = deployment.ledger_secret_arn
-        yield Question("secret", "ledger", partial(_secret, aws("secretsmanager"), arn, rotated=arn in rotated))
+        yield Question("secret", "ledger", partial(_secret, aws("secretsmanager"), arn, rotated=rotated))
     for party_id, party in deployment.switch.parties.items():
         for kind, secret_arn in (("keys", party.keys_secret_arn), ("tls", party.tls_secret_arn)):
             if secret_arn is None:

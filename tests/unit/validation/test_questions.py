@@ -47,6 +47,17 @@ SERVICE = {
     "desiredCount": 2,
     "deployments": [{"rolloutState": "COMPLETED"}],
 }
+LEDGER = {"id": "ledger", "instances": ["ledger-1", "ledger-2"], "proxy": "ledger"}
+CLUSTER = {
+    "Status": "available",
+    "StorageEncrypted": True,
+    "IAMDatabaseAuthenticationEnabled": True,
+    "DeletionProtection": True,
+    "DBClusterMembers": [{"DBInstanceIdentifier": "ledger-1"}, {"DBInstanceIdentifier": "ledger-2"}],
+    "BackupRetentionPeriod": 35,
+    "Engine": "aurora-postgresql",
+    "EngineVersion": "16.8",
+}
 FUNCTION = {"State": "Active", "LastUpdateStatus": "Successful", "TracingConfig": {"Mode": "Active"}, "CodeSha256": "x"}
 
 
@@ -120,7 +131,7 @@ def test_a_key_is_enabled_and_rotated(deployment: Deployment, change: dict[str, 
 
 
 def test_a_secret_without_value_or_rotation_is_named() -> None:
-    deployment = read_deployment(outputs(rotated_secrets=[arn("secretsmanager", "secret:ledger")]))
+    deployment = read_deployment(outputs() | {"ledger": LEDGER})
     held = {"VersionIdsToStages": {"v1": ["AWSCURRENT"]}}
     assert "no value" in on_stores(deployment, {"describe_secret": {}}, "secret", "northgate").note
     assert on_stores(deployment, {"describe_secret": held}, "secret", "northgate").status is Status.OK
@@ -277,3 +288,107 @@ def test_a_right_that_is_missing_is_a_finding_and_hides_nothing(deployment: Depl
     found = on_stores(deployment, {"describe_key": "AccessDeniedException"}, "key", "events")
     assert found.status is Status.FAILED
     assert "credentials" in found.remedy
+
+
+def on_ledger(answers: dict[str, Any], subject: str) -> Finding:
+    deployment = read_deployment(outputs() | {"ledger": LEDGER})
+    return ask(all_questions(deployment, Aws(answers), dict, Path()), "database", subject)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({}, "", id="sound"),
+        pytest.param({"Status": "failing-over"}, "failing-over", id="failing_over"),
+        pytest.param({"DeletionProtection": False}, "can be deleted", id="unprotected"),
+        pytest.param({"IAMDatabaseAuthenticationEnabled": False}, "logins by role", id="passwords_only"),
+        pytest.param({"DBClusterMembers": [{"DBInstanceIdentifier": "ledger-1"}]}, "lacks ledger-2", id="too_few"),
+    ],
+)
+def test_a_cluster_is_available_protected_and_complete(change: dict[str, Any], words: str) -> None:
+    found = on_ledger({"describe_db_clusters": {"DBClusters": [CLUSTER | change]}}, "cluster")
+    assert found.status is (Status.FAILED if words else Status.OK)
+    assert words in found.note
+
+
+@pytest.mark.parametrize(
+    ("proxy", "state", "words"),
+    [
+        pytest.param({}, "AVAILABLE", "", id="sound"),
+        pytest.param({"Status": "creating"}, "AVAILABLE", "creating", id="creating"),
+        pytest.param({"RequireTLS": False}, "AVAILABLE", "without TLS", id="plain"),
+        pytest.param({}, "UNAVAILABLE", "AUTH_FAILURE", id="locked_out"),
+    ],
+)
+def test_a_proxy_is_available_and_reaches_an_instance(proxy: dict[str, Any], state: str, words: str) -> None:
+    health = {"State": state, "Reason": "AUTH_FAILURE"}
+    answers = {
+        "describe_db_proxies": {"DBProxies": [{"Status": "available", "RequireTLS": True} | proxy]},
+        "describe_db_proxy_targets": {"Targets": [{"Type": "RDS_INSTANCE", "TargetHealth": health}]},
+    }
+    found = on_ledger(answers, "proxy")
+    assert found.status is (Status.FAILED if words else Status.OK)
+    assert words in found.note
+
+
+def test_somebody_elses_database_is_not_judged(deployment: Deployment) -> None:
+    """Only its schema is ours."""
+    found = ask(all_questions(deployment, Aws({}), dict, Path()), "database", "cluster")
+    assert found.status is Status.SKIPPED
+
+
+NETWORK = {"vpc_id": "vpc-1", "endpoints": ["sqs", "ecr.api"], "flow_logs": True}
+ENDPOINTS = [
+    {"ServiceName": "com.amazonaws.eu-west-2.sqs", "State": "available"},
+    {"ServiceName": "com.amazonaws.eu-west-2.ecr.api", "State": "available"},
+]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "words"),
+    [
+        pytest.param(ENDPOINTS, "", id="sound"),
+        pytest.param(ENDPOINTS[:1], "none to ecr.api", id="missing"),
+        pytest.param([*ENDPOINTS[1:], ENDPOINTS[0] | {"State": "pending"}], "not available", id="pending"),
+    ],
+)
+def test_every_endpoint_leads_to_its_service(endpoints: list[dict[str, str]], words: str) -> None:
+    deployment = read_deployment(outputs(network=NETWORK))
+    answers = {"describe_vpc_endpoints": {"VpcEndpoints": endpoints}}
+    found = ask(all_questions(deployment, Aws(answers), dict, Path()), "network", "endpoints")
+    assert found.status is (Status.FAILED if words else Status.OK)
+    assert words in found.note
+
+
+@pytest.mark.parametrize(
+    ("logs", "words"),
+    [
+        pytest.param([{"FlowLogStatus": "ACTIVE"}], "", id="sound"),
+        pytest.param([], "nobody records", id="none"),
+        pytest.param(
+            [{"FlowLogStatus": "ACTIVE", "DeliverLogsErrorMessage": "Access error"}], "Access error", id="undelivered"
+        ),
+    ],
+)
+def test_flow_logs_are_delivered(logs: list[dict[str, str]], words: str) -> None:
+    deployment = read_deployment(outputs(network=NETWORK))
+    found = ask(
+        all_questions(deployment, Aws({"describe_flow_logs": {"FlowLogs": logs}}), dict, Path()), "network", "flow"
+    )
+    assert found.status is (Status.FAILED if words else Status.OK)
+    assert words in found.note
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        pytest.param({"IsLogging": True}, "", id="recording"),
+        pytest.param({"IsLogging": False}, "records nothing", id="stopped"),
+        pytest.param({"IsLogging": True, "LatestDeliveryError": "NoSuchBucket"}, "cannot deliver", id="undelivered"),
+    ],
+)
+def test_the_trail_records(status: dict[str, Any], words: str) -> None:
+    deployment = read_deployment(outputs(trail=arn("cloudtrail", "trail/x")))
+    found = ask(questions_on_watching(deployment, Aws({"get_trail_status": status})), "audit")
+    assert found.status is (Status.FAILED if words else Status.OK)
+    assert words in found.note
