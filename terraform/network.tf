@@ -8,6 +8,7 @@ locals {
     vpc_id              = null
     subnet_ids          = []
     database_subnet_ids = []
+    database_zones      = []
     security_group_ids = {
       functions = []
       tasks     = []

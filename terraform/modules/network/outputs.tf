@@ -4,6 +4,7 @@ output "network" {
     vpc_id              = local.vpc_id
     subnet_ids          = local.create ? [for zone in keys(local.zones) : aws_subnet.compute[zone].id] : var.settings.subnet_ids
     database_subnet_ids = local.create ? [for zone in keys(local.zones) : aws_subnet.database[zone].id] : var.settings.subnet_ids
+    database_zones      = keys(local.zones) # none in a network of the bank, whose subnets say it themselves
 
     # Functions and tasks in a network of the bank get its groups as well: they know the ways out of it.
     security_group_ids = {
