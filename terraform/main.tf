@@ -3,24 +3,6 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  stage_defaults = {
-    delivery                = "near_realtime"
-    memory_mb               = 512
-    timeout_seconds         = 30
-    batching_window_seconds = null
-    maximum_concurrency     = null
-    reserved_concurrency    = -1
-  }
-
-  stages = {
-    for name in ["deduplicate", "standardise", "enrich", "apply_rules", "sequence_postings", "post", "record_outcome"] :
-    name => merge(
-      local.stage_defaults,
-      try(var.stages[name], {}),
-      { maximum_concurrency = coalesce(try(var.stages[name].maximum_concurrency, null), var.maximum_concurrency) },
-    )
-  }
-
   zip_dir   = startswith(var.zip_dir, "/") ? var.zip_dir : "${path.root}/${var.zip_dir}"
   layer_zip = "${local.zip_dir}/dependencies-layer.zip"
 
@@ -81,6 +63,7 @@ module "event_bus" {
   platform               = local.place
   events_key_arn         = module.security.key_arns.events
   archive_retention_days = var.archive_retention_days
+  archive_leaves_out     = var.archive_everything ? [] : local.sizes.archive_leaves_out
 }
 
 # The packages that the functions import. An emulator that runs functions in its own interpreter has them already, and

@@ -84,6 +84,12 @@ variable "archive_retention_days" {
   default     = 30
 }
 
+variable "archive_everything" {
+  description = "The archive keeps every event that Postrail published, also those that can be made again from PaymentAccepted."
+  type        = bool
+  default     = false
+}
+
 variable "parked_retention_days" {
   description = "How long parked events are kept, in days."
   type        = number
@@ -138,12 +144,12 @@ variable "posting_input_format" {
 }
 
 variable "maximum_concurrency" {
-  description = "How many copies of one function its queue may start at once, unless `stages` says otherwise. At least 2."
+  description = "How many copies of one function its queue may start at once, unless `stages` says otherwise. Default: config/stages.yaml."
   type        = number
-  default     = 20
+  default     = null
 
   validation {
-    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
+    condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
     error_message = "Lambda accepts 2 to 1000."
   }
 }
@@ -164,14 +170,17 @@ variable "stages" {
     Settings per stage: deduplicate, standardise, enrich, apply_rules, sequence_postings, post, record_outcome.
     delivery: realtime (rule -> function), near_realtime (rule -> queue -> function in batches of 10) or
     batch (rule -> queue -> function, every 1,000 messages or five minutes). `post` and `apply_rules` deviate, see README.
+    batch_size, batching_window_seconds: most events in one invocation, and how long they are waited for; more than ten need
+    a second. What is left out stands in config/stages.yaml, with docs/decisions/0022-cheapest-sound-configuration.md.
   EOT
   type = map(object({
-    delivery                = optional(string, "near_realtime")
-    memory_mb               = optional(number, 512)
-    timeout_seconds         = optional(number, 30)
+    delivery                = optional(string)
+    memory_mb               = optional(number)
+    timeout_seconds         = optional(number)
+    batch_size              = optional(number)
     batching_window_seconds = optional(number)
     maximum_concurrency     = optional(number)
-    reserved_concurrency    = optional(number, -1)
+    reserved_concurrency    = optional(number)
   }))
   default = {}
 
@@ -183,17 +192,17 @@ variable "stages" {
   }
 
   validation {
-    condition     = alltrue([for stage in values(var.stages) : contains(["realtime", "near_realtime", "batch"], stage.delivery)])
+    condition     = alltrue([for stage in values(var.stages) : contains(["realtime", "near_realtime", "batch"], coalesce(stage.delivery, "batch"))])
     error_message = "delivery is realtime, near_realtime or batch."
   }
 
   validation {
-    condition     = try(var.stages["post"].delivery, "near_realtime") != "realtime"
+    condition     = try(coalesce(var.stages["post"].delivery), "near_realtime") != "realtime"
     error_message = "Postings are always queued: the queue is what keeps them while the ledger is away."
   }
 
   validation {
-    condition     = alltrue([for stage in values(var.stages) : stage.timeout_seconds >= 1 && stage.timeout_seconds <= 900])
+    condition     = alltrue([for stage in values(var.stages) : coalesce(stage.timeout_seconds, 30) >= 1 && coalesce(stage.timeout_seconds, 30) <= 900])
     error_message = "A function runs for 1 to 900 seconds."
   }
 }

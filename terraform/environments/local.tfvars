@@ -12,6 +12,7 @@ target = {
   alarms_run         = false
   jwt_authorizer     = false
   endpoints_run      = false
+  database_telemetry = false
   audit_trail        = false
   edge               = false
 }
@@ -21,6 +22,16 @@ network = { create = false }
 
 # Each running copy of a function is a process here: 47 MB, and two processors share them all.
 maximum_concurrency = 3
+
+# Nobody waits for a window here, and what was not posted shows at once.
+stages = {
+  standardise       = { batch_size = 10, batching_window_seconds = 0 }
+  enrich            = { batch_size = 10, batching_window_seconds = 0 }
+  apply_rules       = { batch_size = 10, batching_window_seconds = 0 }
+  sequence_postings = { batch_size = 10, batching_window_seconds = 0 }
+  post              = { batch_size = 10, batching_window_seconds = 0 }
+  record_outcome    = { delivery = "near_realtime", timeout_seconds = 30 }
+}
 
 # An incomplete sequence shows while one watches.
 sequence_timeout_seconds = 20

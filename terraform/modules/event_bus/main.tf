@@ -30,13 +30,13 @@ resource "aws_cloudwatch_event_bus" "payments" {
 # encrypted with AWS's own.
 resource "aws_cloudwatch_event_archive" "payments" {
   name             = local.bus_name
-  description      = "Everything Postrail published, for replay."
+  description      = "What Postrail published, for replay."
   event_source_arn = aws_cloudwatch_event_bus.payments.arn
   retention_days   = var.archive_retention_days
 
   event_pattern = jsonencode({
     source      = ["postrail"]
-    detail-type = [{ anything-but = ["PaymentAuthorized"] }]
+    detail-type = [{ anything-but = concat(["PaymentAuthorized"], var.archive_leaves_out) }]
   })
 }
 

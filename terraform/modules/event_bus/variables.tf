@@ -14,6 +14,12 @@ variable "events_key_arn" {
   type        = string
 }
 
+variable "archive_leaves_out" {
+  description = "Detail types that the archive does not keep."
+  type        = list(string)
+  default     = []
+}
+
 variable "archive_retention_days" {
   description = "How long the archive can replay, in days."
   type        = number

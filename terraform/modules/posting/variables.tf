@@ -32,6 +32,7 @@ variable "settings" {
     delivery                = string
     memory_mb               = number
     timeout_seconds         = number
+    batch_size              = optional(number)
     batching_window_seconds = number
     maximum_concurrency     = number
     reserved_concurrency    = number

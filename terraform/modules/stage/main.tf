@@ -2,7 +2,8 @@
 #
 #   realtime       The rule invokes the function once for each event. Lambda keeps the event in its own queue, tries
 #                  three times and then sends it to the dead-letter queue.
-#   near_realtime  The rule feeds a queue; the function gets up to ten events at once, as soon as there are any.
+#   near_realtime  The rule feeds a queue; the function gets up to ten events at once, as soon as there are any, or more of
+#                  them after a window.
 #   batch          The same queue, drained when 1,000 events have come together or after five minutes: Lambda's
 #                  batching window is the schedule, so nothing has to start or watch a drainer.
 #
@@ -15,7 +16,7 @@ locals {
   buffered   = var.settings.delivery != "realtime"
 
   # Above ten messages Lambda demands a window of at least one second.
-  batch_size     = var.settings.delivery == "batch" ? 1000 : 10
+  batch_size     = coalesce(var.settings.batch_size, var.settings.delivery == "batch" ? 1000 : 10)
   window_seconds = coalesce(var.settings.batching_window_seconds, var.settings.delivery == "batch" ? 300 : 0)
 
   queue_statements = local.buffered ? [{

@@ -32,6 +32,7 @@ variable "settings" {
     delivery                = string
     memory_mb               = number
     timeout_seconds         = number
+    batch_size              = optional(number)
     batching_window_seconds = number
     maximum_concurrency     = number
     reserved_concurrency    = number
@@ -40,6 +41,11 @@ variable "settings" {
   validation {
     condition     = contains(["realtime", "near_realtime", "batch"], var.settings.delivery)
     error_message = "delivery is realtime, near_realtime or batch."
+  }
+
+  validation {
+    condition     = var.settings.delivery == "batch" || coalesce(var.settings.batch_size, 10) <= 10 || coalesce(var.settings.batching_window_seconds, 0) >= 1
+    error_message = "More than ten events in a batch need a window of at least one second."
   }
 }
 
