@@ -25,6 +25,7 @@ from postrail.bootstrap import build_workshop
 from postrail.cli import batch_samples, console
 from postrail.cli.batch_places import ledger_of, places_of, source_of, written_whole
 from postrail.cli.batch_progress import batch_meter
+from postrail.cli.batch_telemetry import tell_run
 from postrail.cli.failures import CommandError
 
 app = typer.Typer(
@@ -102,6 +103,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 _write_results(runs, [(name, report)], place)
             if not as_json:
                 _print_report(name, report, place)
+                tell_run(name, report)
         if results is not None:
             _write_results(runs, [(name, report) for name, report, _ in reports], results)
     if as_json:
