@@ -127,7 +127,8 @@ def draw(sections: Sequence[Section], path: Path, *, title: str, note: str) -> N
         raise ConfigInvalid("nothing was read that could be drawn; send payments first: postrail inject")
     rows = 2.2 + sum(_HEADING_ROWS + sum(_row_heights(section)) for section in sections)
     width, height = GRID_COLUMNS * _INCHES_PER_COLUMN, rows * _INCHES_PER_ROW
-    with mpl.rc_context({"font.family": ["DejaVu Sans"]}):
+    # A salt of our own: otherwise ids inside an SVG are random.
+    with mpl.rc_context({"font.family": ["DejaVu Sans"], "svg.hashsalt": "postrail"}):
         canvas = Canvas(figsize=(width, height), facecolor=_PAPER)
         page = _Page(canvas, width, height)
         page.write_title(title, note)
