@@ -65,8 +65,8 @@ def _ask(
     client: Any, asked: Sequence[_Asked], window: Window, period: int
 ) -> dict[str, list[tuple[str, tuple[Point, ...]]]]:
     reach = max(window.buckets * window.seconds + _LATE_SECONDS, _PERIODS_AT_LEAST * period)
-    # Values are of whole periods, and CloudWatch keeps its answers for whole minutes.
-    end = _floor(window.end, min(period, 60)) if period < 3_600 else window.end
+    # The period that has begun is not whole yet.
+    end = _floor(window.end, period)
     found: dict[str, list[tuple[str, tuple[Point, ...]]]] = {}
     for queries in _in_calls(asked):
         request: dict[str, Any] = {
