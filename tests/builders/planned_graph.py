@@ -28,7 +28,7 @@ _SOURCES: Final = (
     "schemas/*.json",
     "config/*.yaml",
 )
-_PATIENCE_S: Final = 240
+_PATIENCE_S: Final = 600
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from tests.builders.planned_graph import PlannedGraph, Resource
 
 from local_cloud.pipe_runner.event_pattern import compile_pattern
 
+pytestmark = pytest.mark.timeout(900)  # Terraform makes the graph anew when it has changed
+
 Wants = Callable[[BusEvent], bool]
 
 
