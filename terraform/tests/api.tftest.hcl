@@ -137,6 +137,44 @@ run "functions_have_the_rights_of_their_work" {
   }
 }
 
+run "a_guarded_api_asks_for_the_key_of_the_edge" {
+  variables {
+    edge_key = {
+      environment = { POSTRAIL_EDGE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-2:111122223333:secret:edge" }
+      statements  = [{ sid = "ReadEdgeKey", actions = ["secretsmanager:GetSecretValue"], resources = ["arn:aws:secretsmanager:eu-west-2:111122223333:secret:edge"], condition = {} }]
+    }
+  }
+
+  module {
+    source = "./modules/api"
+  }
+
+  assert {
+    condition     = contains(keys(module.serve_bank_api.rights), "ReadEdgeKey") && contains(keys(module.serve_network_api.rights), "ReadEdgeKey") && !contains(keys(module.produce_cards.rights), "ReadEdgeKey")
+    error_message = "Both APIs read it; the schedule, which nobody calls, does not."
+  }
+}
+
+run "who_checks_tokens_gets_the_way_to_their_issuer" {
+  variables {
+    internet_group_ids = ["sg-internet"]
+    ledger = {
+      statements  = []
+      environment = {}
+      vpc         = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-functions"] }
+    }
+  }
+
+  module {
+    source = "./modules/api"
+  }
+
+  assert {
+    condition     = local.vpc.security_group_ids == tolist(["sg-functions", "sg-internet"]) && local.vpc.subnet_ids == tolist(["subnet-1", "subnet-2"])
+    error_message = "Besides the way to the ledger."
+  }
+}
+
 run "an_api_answers_before_its_gateway_gives_up" {
   module {
     source = "./modules/api"

@@ -46,6 +46,16 @@ run "real_account_has_everything" {
   }
 
   assert {
+    condition     = alltrue([for name in keys(output.dead_letter_queues) : contains(keys(module.observability.alarms), "postrail-test-dead-letters-${name}")])
+    error_message = "No letter lies anywhere without an alarm."
+  }
+
+  assert {
+    condition     = toset([for name, alarm in module.observability.alarms : name if endswith(alarm.alarm, "-errors") && alarm.alarm != "api-errors"]) == toset([for name in keys(output.functions) : "postrail-test-${contains(local.road_functions, name) ? "stage" : "function"}-errors-${replace(name, "_", "-")}"])
+    error_message = "Each function is watched, as one that payments pass or as another."
+  }
+
+  assert {
     condition     = keys(output.tables) == ["authorizations", "dedup", "reference", "velocity"] && output.tables.authorizations.stream_arn != null
     error_message = "Four tables, one with a stream."
   }
@@ -83,6 +93,11 @@ run "every_route_of_the_apis_wants_a_token" {
   assert {
     condition     = output.api.jwt_authorizer && output.api.token_issuer == "https://tokens.example.com"
     error_message = "Checked by API Gateway, against the given issuer."
+  }
+
+  assert {
+    condition     = jsondecode(local.token_keys) == { keys = [{ e = "AQAB", kid = "one", kty = "RSA", n = "AQAB", use = "sig" }] }
+    error_message = "Of the issuer's keys the functions get what checks a signature: no certificates, for which they have no room, and no private part."
   }
 
   assert {

@@ -7,7 +7,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import pytest
-from tests.builders.planned_graph import PlannedGraph
+import yaml
+from tests.builders.planned_graph import REPO, PlannedGraph
 
 # Rights that send no packet through the network, by service, and why.
 NOT_THROUGH_THE_NETWORK: Final[Mapping[str, str]] = {
@@ -94,6 +95,17 @@ def test_no_way_is_open_that_nobody_takes(real_account: PlannedGraph, through: M
         service: [] for service in through
     }
     assert {service for service, actions in through.items() if not actions & wanted} == set()
+
+
+def test_the_price_of_the_endpoints_is_reckoned_with_as_many(real_account: PlannedGraph) -> None:
+    """`postrail capacity` counts an hour of each endpoint in each zone."""
+    hours = sum(
+        len(endpoint.values["subnet_ids"])
+        for endpoint in real_account.of("aws_vpc_endpoint")
+        if endpoint.values["vpc_endpoint_type"] == "Interface"
+    )
+    counted = yaml.safe_load((REPO / "config/capacity/graph.yaml").read_text(encoding="utf-8"))["fixed"]
+    assert [fixed["number"] for fixed in counted if fixed["price"] == "endpoint_hour"] == [hours]
 
 
 def test_tasks_and_functions_share_no_group_with_the_database(real_account: PlannedGraph) -> None:
