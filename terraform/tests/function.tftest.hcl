@@ -51,6 +51,7 @@ run "a_function_knows_its_surroundings" {
       POSTRAIL_STAGE                 = "apply_rules"
       POSTRAIL_BUS_NAME              = "postrail-test-payments"
       POSTRAIL_LOG_LEVEL             = "INFO"
+      POSTRAIL_METRICS_NAMESPACE     = "Postrail/postrail-test"
       POSTRAIL_DEAD_LETTER_QUEUE_URL = "https://sqs.eu-west-2.amazonaws.com/111122223333/postrail-test-apply-rules-dlq"
       POWERTOOLS_SERVICE_NAME        = "apply_rules"
     })
