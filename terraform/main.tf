@@ -129,7 +129,7 @@ module "enrich" {
   statements = [
     {
       sid       = "ReadReferenceData"
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:GetItem"]
+      actions   = ["dynamodb:BatchGetItem"]
       resources = [module.reference.arn]
     },
     local.tables_key.statement,
@@ -158,18 +158,6 @@ module "sequence_postings" {
   description  = "Splits an approved payment into its postings."
   detail_types = ["PaymentApproved"]
   statements   = [local.publish]
-}
-
-module "ledger" {
-  source = "./modules/ledger"
-
-  platform            = local.platform
-  bus_name            = module.event_bus.name
-  database            = var.ledger
-  password            = var.ledger_password
-  vpc                 = local.function_vpc
-  ledger_key_arn      = module.security.key_arns.ledger
-  deletion_protection = var.deletion_protection
 }
 
 module "posting" {

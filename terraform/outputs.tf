@@ -69,7 +69,7 @@ output "edge" {
     addresses = edge.addresses
     aliases   = edge.aliases
     guarded   = var.edge.guarded
-    key       = { secret_arn = edge.key.secret_arn, store_arn = edge.key.store_arn }
+    key       = { secret_arn = one(module.edge_key[*].secret_arn), store_arn = edge.key_store_arn }
   }])
 }
 
@@ -84,7 +84,7 @@ output "state_machine_arn" {
 }
 
 output "ledger_secret_arn" {
-  description = "ARN of the secret that leads to the ledger."
+  description = "ARN of the secret that leads to the ledger: an existing database's, else the proxy's."
   value       = module.ledger.secret_arn
 }
 
@@ -133,14 +133,13 @@ locals {
     },
   )
 
-  functions = merge(module.posting.functions, module.api.functions, {
+  functions = merge(module.posting.functions, module.api.functions, module.ledger.functions, {
     deduplicate       = module.intake.function
     standardise       = module.standardise.function
     enrich            = module.enrich.function
     apply_rules       = module.rules_engine.function
     sequence_postings = module.sequence_postings.function
     record_outcome    = module.record_outcome.function
-    migrate_ledger    = module.ledger.function
     anchor_ledger     = module.anchors.function
     check_ledger      = { name = module.check_ledger.name, arn = module.check_ledger.arn }
   })

@@ -33,6 +33,7 @@ variable "target" {
     audit_trail: CloudTrail records what is done. When false there is no trail.
     edge: CloudFront and its web application firewall exist. When false the APIs stand alone.
     endpoints_run: a VPC has endpoints and flow logs, and keeps their settings. When false neither is created.
+    database_telemetry: RDS hands the logs of a database to CloudWatch, and measures it under a key. When false neither is asked for.
   EOT
   type = object({
     emulator           = optional(bool, false)
@@ -45,6 +46,7 @@ variable "target" {
     audit_trail        = optional(bool, true)
     edge               = optional(bool, true)
     endpoints_run      = optional(bool, true)
+    database_telemetry = optional(bool, true)
   })
   default = {}
 }
@@ -263,22 +265,61 @@ variable "network" {
 
 variable "ledger" {
   description = <<-EOT
-    The PostgreSQL that holds the ledger, and how functions reach it.
+    The PostgreSQL that holds the ledger, and how functions reach it. By default one is made: Aurora behind a proxy.
+    host, port, dbname, username, sslmode: an existing database instead, PostgreSQL 15 or later, and `ledger_password` with it.
+    sslmode: verify-full, by public roots; require, where its certificate is the bank's own; disable, on one machine.
+    password_version: raise it with another `ledger_password`: Terraform keeps none, and cannot see that it changed.
     migrate: Terraform invokes migrate_ledger whenever its code changes. Set false where somebody else migrates first.
+    The rest is about the database that is made. engine_version: Aurora PostgreSQL 16, minor releases come by themselves.
+    acu_min, acu_max: between which capacity units (of 2 GiB) each instance grows and shrinks; see docs/database.md.
+    readers: instances besides the writer, in other zones; without one the loss of an instance is some ten minutes.
+    backup_days: within how many days any second can be restored.
+    rotation_days: how old the password of the proxy gets. RDS changes its owner's every week by itself.
   EOT
   type = object({
-    host     = string
-    port     = optional(number, 5432)
-    dbname   = optional(string, "ledger")
-    username = string
-    migrate  = optional(bool, true)
+    host             = optional(string)
+    port             = optional(number, 5432)
+    dbname           = optional(string, "ledger")
+    username         = optional(string)
+    sslmode          = optional(string, "verify-full")
+    password_version = optional(number, 1)
+    migrate          = optional(bool, true)
+    engine_version   = optional(string, "16.8")
+    acu_min          = optional(number, 1)
+    acu_max          = optional(number, 16)
+    readers          = optional(number, 1)
+    backup_days      = optional(number, 35)
+    rotation_days    = optional(number, 30)
   })
+  default = {}
+
+  validation {
+    condition     = (var.ledger.host == null) == (var.ledger.username == null)
+    error_message = "host and username go together: both name an existing database."
+  }
+
+  validation {
+    condition     = var.ledger.host != null || var.network.create || var.network.vpc_id != null
+    error_message = "The database is made in a network: give `network`, or name an existing database as `ledger.host`."
+  }
+
+  validation {
+    condition     = contains(["disable", "require", "verify-full"], var.ledger.sslmode)
+    error_message = "sslmode is verify-full, require or disable."
+  }
+
+  validation {
+    condition     = var.ledger.rotation_days >= 1 && var.ledger.rotation_days <= 1000 && floor(var.ledger.rotation_days) == var.ledger.rotation_days
+    error_message = "Secrets Manager rotates after 1 to 1000 whole days."
+  }
 }
 
 variable "ledger_password" {
-  description = "Password of the ledger's user. Give it as TF_VAR_ledger_password. It ends up in the state: keep that encrypted."
+  description = "Password of the user of an existing database. Give it as TF_VAR_ledger_password, at the plan and at the apply: it is in neither plan nor state."
   type        = string
   sensitive   = true
+  ephemeral   = true
+  default     = null
 }
 
 variable "anchors" {
@@ -429,6 +470,39 @@ variable "api" {
   default = {}
 }
 
+variable "edge" {
+  description = <<-EOT
+    CloudFront with a web application firewall before the APIs.
+    enabled: false where something of yours stands there already.
+    guarded: functions refuse what did not come by the edge. Put its key in first: docs/decisions/0019-edge-in-front-of-the-apis.md.
+    requests_per_5_minutes: what one address may send; beyond it is answered 429 until it calms down.
+    domains: names of your own, by API (bank, network), each with its certificate in us-east-1. Without them the APIs have names
+    of CloudFront's, at which older TLS than 1.2 cannot be refused.
+  EOT
+  type = object({
+    enabled                = optional(bool, true)
+    guarded                = optional(bool, false)
+    requests_per_5_minutes = optional(number, 20000)
+    domains                = optional(map(object({ name = string, certificate_arn = string })), {})
+  })
+  default = {}
+
+  validation {
+    condition     = var.edge.requests_per_5_minutes >= 10 && var.edge.requests_per_5_minutes <= 2000000000
+    error_message = "The firewall counts 10 to 2,000,000,000 requests."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.edge.domains), ["bank", "network"])) == 0 && alltrue([for domain in values(var.edge.domains) : can(regex("^arn:[^:]+:acm:us-east-1:", domain.certificate_arn))])
+    error_message = "domains are those of bank and network, with certificates in us-east-1."
+  }
+
+  validation {
+    condition     = var.edge.enabled || !var.edge.guarded
+    error_message = "Without the edge nothing can come by it: guarded wants enabled."
+  }
+}
+
 variable "token_issuer" {
   description = "Who signs access tokens for the APIs, the claim iss: an https address with .well-known/openid-configuration."
   type        = string
@@ -473,36 +547,3 @@ variable "deletion_protection" {
   type        = bool
   default     = true
 }
-variable "edge" {
-  description = <<-EOT
-    CloudFront with a web application firewall before the APIs.
-    enabled: false where something of yours stands there already.
-    guarded: functions refuse what did not come by the edge. Put its key in first: docs/decisions/0019-edge-in-front-of-the-apis.md.
-    requests_per_5_minutes: what one address may send; beyond it is answered 429 until it calms down.
-    domains: names of your own, by API (bank, network), each with its certificate in us-east-1. Without them the APIs have names
-    of CloudFront's, at which older TLS than 1.2 cannot be refused.
-  EOT
-  type = object({
-    enabled                = optional(bool, true)
-    guarded                = optional(bool, false)
-    requests_per_5_minutes = optional(number, 20000)
-    domains                = optional(map(object({ name = string, certificate_arn = string })), {})
-  })
-  default = {}
-
-  validation {
-    condition     = var.edge.requests_per_5_minutes >= 10 && var.edge.requests_per_5_minutes <= 2000000000
-    error_message = "The firewall counts 10 to 2,000,000,000 requests."
-  }
-
-  validation {
-    condition     = length(setsubtract(keys(var.edge.domains), ["bank", "network"])) == 0 && alltrue([for domain in values(var.edge.domains) : can(regex("^arn:[^:]+:acm:us-east-1:", domain.certificate_arn))])
-    error_message = "domains are those of bank and network, with certificates in us-east-1."
-  }
-
-  validation {
-    condition     = var.edge.enabled || !var.edge.guarded
-    error_message = "Without the edge nothing can come by it: guarded wants enabled."
-  }
-}
-

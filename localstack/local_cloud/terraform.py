@@ -88,6 +88,8 @@ class Deployer:
                 "port": ledger_port,
                 "dbname": "ledger",
                 "username": "postrail",
+                # Over loopback, or between two containers of one network.
+                "sslmode": "disable",
                 "migrate": False,
             },
             "ledger_password": ledger.password,
@@ -107,6 +109,7 @@ class Deployer:
                 "alarms_run": False,
                 "jwt_authorizer": False,
                 "endpoints_run": False,
+                "database_telemetry": False,
                 "audit_trail": False,
                 "edge": False,
             }
