@@ -115,3 +115,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         assert left == [], "destroy leaves no resource"
         assert stopped.returncode == 0, stopped.stderr
         assert not running.state_dir.exists(), "down leaves nothing behind"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at all that the other tests did comes after them."""
+    items.sort(key=lambda item: item.path.name == "test_rights.py")
