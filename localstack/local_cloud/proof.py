@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from local_cloud import provider_source, terraform_binary
@@ -28,6 +28,7 @@ def check_code(reporter: Reporter) -> None:
         ("Terraform init", ("init", "-backend=false", "-input=false", "-no-color")),
         ("Terraform validate", ("validate", "-no-color")),
         ("Terraform test", ("test", "-no-color")),
+        *_environment_tests(),
     )
     for title, arguments in steps:
         with reporter.step(title) as step:
@@ -38,6 +39,14 @@ def check_code(reporter: Reporter) -> None:
                 raise LocalCloudError(f"{title.lower()} failed:\n{words}")
             lines = answer.stdout.strip().splitlines()
             step.result = lines[-1].strip() if lines else ""
+
+
+def _environment_tests() -> Iterator[tuple[str, Sequence[str]]]:
+    """One run for each environment with tests of its own: its settings are accepted, and are what they promise."""
+    for path in sorted((ROOT_MODULE / "environments").glob("*.tftest.hcl")):
+        name = path.name.partition(".")[0]
+        arguments = ("-test-directory=environments", f"-filter=environments/{path.name}")
+        yield f"Settings of {name}", ("test", "-no-color", *arguments, f"-var-file=environments/{name}.tfvars")
 
 
 def format_code() -> None:
