@@ -4,15 +4,16 @@
 #   functions, tasks, owners --443--> endpoints, S3, DynamoDB
 
 locals {
+  # EC2 takes no apostrophe in a description, and makes another group of one that is described anew.
   groups = merge(
     {
       functions = "Functions that use the ledger."
       tasks     = "Tasks of the batch road and the switch."
       owners    = "Functions that migrate the ledger and rotate its passwords."
-      proxy     = "The proxy before the ledger's database."
-      database  = "The ledger's database."
+      proxy     = "The proxy before the database."
+      database  = "The database of the ledger."
     },
-    local.create ? { endpoints = "Endpoints of AWS's services." } : {},
+    local.create ? { endpoints = "Endpoints of services of AWS." } : {},
     # Not given to all functions: only those of the APIs have somebody to ask there.
     local.create && var.settings.nat ? { internet = "Who may call https addresses on the internet." } : {},
   )
@@ -43,11 +44,6 @@ resource "aws_security_group" "this" {
   vpc_id      = local.vpc_id
 
   tags = { Name = "${var.platform.name_prefix}-${each.key}" }
-
-  # A group with another description is another group; what uses it must move before the old one can go.
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "database" {
@@ -77,7 +73,7 @@ resource "aws_vpc_security_group_egress_rule" "endpoints" {
 
   security_group_id            = aws_security_group.this[each.key].id
   referenced_security_group_id = aws_security_group.this["endpoints"].id
-  description                  = "AWS's services, by their endpoints."
+  description                  = "Services of AWS, by their endpoints."
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
@@ -110,7 +106,7 @@ resource "aws_vpc_security_group_egress_rule" "outside_database" {
 
   security_group_id = aws_security_group.this[each.value.group].id
   cidr_ipv4         = each.value.cidr
-  description       = "The ledger's database in a network of its own."
+  description       = "The database in a network of its own."
   ip_protocol       = "tcp"
   from_port         = local.postgresql_port
   to_port           = local.postgresql_port

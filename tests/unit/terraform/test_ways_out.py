@@ -1,6 +1,7 @@
 """Code in the network reaches what its rights name: an endpoint for each action, and no endpoint for nobody."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -129,6 +130,16 @@ def test_functions_that_do_not_need_the_ledger_stay_outside(real_account: Planne
         if not function.values["vpc_config"]
     }
     assert outside == {"apply-rules", "deduplicate", "enrich", "sequence-postings", "standardise"}
+
+
+def test_ec2_takes_the_descriptions(real_account: PlannedGraph) -> None:
+    """Its own rule for groups and their rules (EC2 API Reference, CreateSecurityGroup), which no plan checks."""
+    described = real_account.of(
+        "aws_security_group", "aws_vpc_security_group_egress_rule", "aws_vpc_security_group_ingress_rule"
+    )
+    allowed = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+    refused = [each.address for each in described if not allowed.fullmatch(each.values["description"])]
+    assert refused == []
 
 
 def test_only_who_checks_tokens_may_call_the_internet(real_account: PlannedGraph) -> None:
