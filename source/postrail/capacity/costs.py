@@ -90,14 +90,25 @@ def bill_files(data: CapacityData, *, region: str) -> Bill:
 def bill_month(data: CapacityData, *, region: str) -> list[MonthlyCost]:
     """What stands there for a month, whether a payment comes or not. Raises UnknownRegion."""
     data.check_region(region)
-    usd, hours = data.usd(region), data.graph.values()["hours_per_month"]
-    polls = data.graph.values()["idle_polls_per_minute"] * 60 * hours
+    usd, assumed = data.usd(region), data.graph.values()
+    hours = assumed["hours_per_month"]
     costs = [
         MonthlyCost(one.what, one.hop, one.number, one.number * usd[one.price] * (hours if one.hourly else 1))
         for one in data.graph.fixed
     ]
     queues = sum(entry.delivery != "realtime" for entry in data.stages.stages.values())
-    return [*costs, MonthlyCost("polling of idle queues", "queues", queues, queues * polls * usd["sqs_request"])]
+    polls = queues * assumed["idle_polls_per_minute"] * 60 * hours
+    reads = assumed["shards"] * assumed["stream_polls_per_second"] * 3600 * hours
+    return [
+        *costs,
+        MonthlyCost("polling of idle queues", "queues", queues, polls * usd["sqs_request"]),
+        MonthlyCost(
+            "reading of the stream by the Pipe, by shards",
+            "intake",
+            assumed["shards"],
+            reads * usd["dynamodb_stream_read"],
+        ),
+    ]
 
 
 def _bill(usages: Iterator[Usage], usd: Mapping[str, float]) -> Bill:

@@ -63,7 +63,7 @@ def use_quotas(data: CapacityData, design: Design, *, rate: float, region: str) 
     limits: dict[str, float | None] = {quota.id: quota.value(region) for quota in data.quotas.quotas}
     limits["stream_records"] = _stream_capacity(road)
     uses = [_use(quota, used[quota.id], limits[quota.id]) for quota in data.quotas.quotas if quota.id in used]
-    return [*uses, _own_concurrency(road)]
+    return [*uses, _own_concurrency(road), _own_ledger(road, used["aurora_acu"])]
 
 
 def _use(quota: Quota, used: float, limit: float | None) -> QuotaUse:
@@ -144,5 +144,19 @@ def _own_concurrency(road: Road) -> QuotaUse:
         None,
         "variable maximum_concurrency",
         "the queue grows",
+        own=True,
+    )
+
+
+def _own_ledger(road: Road, used: float) -> QuotaUse:
+    return QuotaUse(
+        "ledger_acu_max",
+        "acu_max of the ledger",
+        "ACU",
+        used,
+        road.data.graph.values()["ledger_acu_max"],
+        None,
+        "variable ledger",
+        "statements queue, postings wait in their queue",
         own=True,
     )
