@@ -18,12 +18,6 @@ locals {
       database  = []
     }
   }
-
-  # Where a function is that uses the ledger.
-  function_vpc = {
-    subnet_ids         = local.network.subnet_ids
-    security_group_ids = local.network.security_group_ids.functions
-  }
 }
 
 module "network" {
