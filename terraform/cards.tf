@@ -40,6 +40,7 @@ module "api" {
   keep_cards              = module.card_vault.access.issuing
   reference_table         = { name = module.reference.name, arn = module.reference.arn }
   tables_key_statement    = local.tables_key.statement
+  edge_key                = var.edge.guarded ? one(module.edge_key[*].access) : null
   notifications_topic_arn = module.notifications.topics.notifications
   logs_key_arn            = module.security.key_arns.logs
 }

@@ -44,15 +44,23 @@ module "audit" {
   ]
 }
 
+module "edge_key" {
+  source = "./modules/edge_key"
+  count  = var.target.edge && var.edge.enabled ? 1 : 0
+
+  platform            = local.place
+  edge_key_arn        = module.security.key_arns.edge
+  deletion_protection = var.deletion_protection
+}
+
 module "edge" {
   source = "./modules/edge"
   count  = var.target.edge && var.edge.enabled ? 1 : 0
 
-  providers = { aws = aws, aws.us_east_1 = aws.us_east_1 }
+  providers = { aws = aws.us_east_1 }
 
   platform            = merge(local.place, { log_retention_days = var.log_retention_days })
   settings            = merge(var.edge, { body_bytes_max = 16384 }) # what the APIs take: BODY_BYTES_MAX in switch/issuing/api/serve.py
   apis                = { bank = module.api.api.bank_url, network = module.api.api.network_url }
-  key_kms_arn         = module.security.key_arns.edge
   deletion_protection = var.deletion_protection
 }

@@ -109,6 +109,7 @@ class SwitchSettings(LedgerSettings):
     token_issuer: str = Field(default="", description="the claim iss that access tokens must carry")
     token_audience: str = Field(default="postrail", description="the claim aud that access tokens must carry")
     token_keys: str = Field(default="", description="JWKS document, or its https URL, that signs access tokens")
+    edge_secret_arn: str = Field(default="", description="secret that holds what the edge shows; empty: not asked for")
     hsm: str = Field(default="software", pattern="^(software|payment_cryptography)$")
     hsm_keys: str = Field(
         default="", description="JSON: key name to hex (software) or to key ARN; or the ARN of a secret that holds it"

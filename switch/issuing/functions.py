@@ -20,6 +20,7 @@ from switch.issuing.api.routes import Route
 from switch.issuing.api.serve import ApiHandler, Perform
 from switch.issuing.card_book import BankCards
 from switch.issuing.contracts import CustomerAccountCreated, NetworkCard
+from switch.issuing.edge_key import EdgeKey
 from switch.issuing.file_vault import FileCardVault, load_file_lookup
 from switch.issuing.lookup import HmacPanLookup
 from switch.issuing.network_cards import NetworkCards
@@ -67,7 +68,7 @@ def build_bank_api(settings: SwitchSettings) -> ApiHandler:
         routes.LIST_CARDS: cards.list_cards,
         routes.BLOCK_CARD: cards.block,
     }
-    return ApiHandler(performers, _verifier(settings))
+    return ApiHandler(performers, _verifier(settings), edge_key=_edge_key(settings))
 
 
 def build_network_api(settings: SwitchSettings) -> ApiHandler:
@@ -93,7 +94,7 @@ def build_network_api(settings: SwitchSettings) -> ApiHandler:
         routes.CREATE_CARD: create_card,
         routes.BLOCK_NETWORK_CARD: block_card,
     }
-    return ApiHandler(performers, _verifier(settings))
+    return ApiHandler(performers, _verifier(settings), edge_key=_edge_key(settings))
 
 
 def build_produce_cards(settings: SwitchSettings) -> ScheduledProduction:
@@ -160,6 +161,13 @@ def _bank(settings: SwitchSettings, database: Database) -> tuple[BankAccounts, B
 def _verifier(settings: SwitchSettings) -> TokenVerifier:
     keys = key_source(_needed(settings.token_keys, "token_keys"))
     return TokenVerifier(keys, issuer=settings.token_issuer, audience=settings.token_audience)
+
+
+def _edge_key(settings: SwitchSettings) -> EdgeKey | None:
+    """None where no edge stands before the API, or none that it insists on."""
+    if not settings.edge_secret_arn:
+        return None
+    return EdgeKey(clients.secrets_manager(), settings.edge_secret_arn)
 
 
 def _ecosystem(settings: SwitchSettings) -> Ecosystem:

@@ -2,16 +2,10 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-mock_provider "aws" {
-  alias  = "us_east_1"
-  source = "./tests/mocks"
-}
-
 variables {
   platform            = { name_prefix = "postrail-test", partition = "aws", account_id = "111122223333", log_retention_days = 30 }
   apis                = { bank = "https://a1.execute-api.eu-west-2.amazonaws.com", network = "https://b2.execute-api.eu-west-2.amazonaws.com" }
   settings            = { requests_per_5_minutes = 20000, body_bytes_max = 16384, domains = { bank = { name = "bank.example.com", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" } } }
-  key_kms_arn         = "arn:aws:kms:eu-west-2:111122223333:key/edge"
   deletion_protection = true
 }
 
@@ -95,15 +89,26 @@ run "the_key_is_in_no_plan_and_no_state" {
     condition     = strcontains(aws_cloudfront_function.show_key.code, "cf.kvs().get('edge-key')") && strcontains(aws_cloudfront_function.show_key.code, "delete request.headers[HEADER]")
     error_message = "The code reads it from the store, and drops what a caller sends in its place."
   }
+}
+
+run "a_function_reads_the_key_and_no_more" {
+  variables {
+    platform     = { name_prefix = "postrail-test", region = "eu-west-2" }
+    edge_key_arn = "arn:aws:kms:eu-west-2:111122223333:key/edge"
+  }
+
+  module {
+    source = "./modules/edge_key"
+  }
 
   assert {
-    condition     = aws_secretsmanager_secret.key.kms_key_id == var.key_kms_arn && aws_secretsmanager_secret.key.recovery_window_in_days == 30
+    condition     = aws_secretsmanager_secret.this.kms_key_id == var.edge_key_arn && aws_secretsmanager_secret.this.recovery_window_in_days == 30
     error_message = "A secret without a value, for whoever makes the key."
   }
 
   assert {
-    condition     = flatten([for statement in output.key.statements : statement.actions]) == ["secretsmanager:GetSecretValue", "kms:Decrypt"]
-    error_message = "A function reads it, and no more."
+    condition     = flatten([for statement in output.access.statements : statement.actions]) == ["secretsmanager:GetSecretValue", "kms:Decrypt"] && output.access.statements[0].resources == [output.secret_arn]
+    error_message = "Of this secret."
   }
 }
 

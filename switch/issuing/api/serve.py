@@ -19,6 +19,7 @@ from postrail.domain.card import holds_clear_pan
 from postrail.domain.errors import Permanent, Retryable
 from switch.issuing.api.problems import MEDIA_TYPE, Fault, problem_of
 from switch.issuing.api.routes import Route
+from switch.issuing.edge_key import HEADER, EdgeKey
 from switch.issuing.refusals import IssuingRefused, Refusal
 from switch.issuing.requests import Ask
 from switch.issuing.tokens import TokenVerifier
@@ -27,6 +28,7 @@ BODY_BYTES_MAX: Final = 16_384
 _QUERY_CHARS_MAX: Final = 2_048
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,64}\Z", re.ASCII)
 _FAULTS_SHOWN_MAX: Final = 10
+_SEE_DOCUMENT: Final = "see the API's OpenAPI document"
 
 Perform = Callable[[Ask[Any]], Contract]
 
@@ -45,10 +47,13 @@ class RequestInvalid(IssuingRefused):
 class ApiHandler:
     """Serves the routes of one API."""
 
-    def __init__(self, routes: Mapping[Route[Any, Any], Perform], verifier: TokenVerifier) -> None:
-        """`routes` says for each route who does what it asks for."""
+    def __init__(
+        self, routes: Mapping[Route[Any, Any], Perform], verifier: TokenVerifier, *, edge_key: EdgeKey | None = None
+    ) -> None:
+        """`routes` says for each route who does what it asks for; with `edge_key` only the edge may ask."""
         self._routes = {route.key: (route, perform) for route, perform in routes.items()}
         self._verifier = verifier
+        self._edge_key = edge_key
 
     def handle(self, event: Any) -> dict[str, Any]:
         """One request, one answer. Refusals are problem documents; errors that nobody foresaw are raised."""
@@ -75,12 +80,16 @@ class ApiHandler:
             http = event.get("requestContext", {}).get("http", {})
             found = self._routes.get(f"{http.get('method', '')} {http.get('path', '')}")
         if found is None:
-            raise IssuingRefused(Refusal.ROUTE_NOT_FOUND, "see the API's OpenAPI document")
+            raise IssuingRefused(Refusal.ROUTE_NOT_FOUND, _SEE_DOCUMENT)
         return found
 
     def _read(self, event: Any, route: Route[Any, Any]) -> Ask[Any]:
         """The request, once its caller is known and may ask it: strangers learn nothing of contracts."""
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        if self._edge_key is not None and not self._edge_key.admits(headers.get(HEADER)):
+            # Whoever goes round the edge is told of no route, and so of nothing.
+            logger.warning("request went round the edge", operation=route.operation)
+            raise IssuingRefused(Refusal.ROUTE_NOT_FOUND, _SEE_DOCUMENT)
         caller = self._verifier.caller(headers.get("authorization"))
         caller.require(route.scope)
         key = headers.get("idempotency-key", "") if route.changes else ""

@@ -1,6 +1,10 @@
 # What answers, and what produces cards that were ordered. Each has the rights of its own work.
 
 locals {
+  # By the edge alone, where it is asked for.
+  edge_environment = var.edge_key == null ? {} : var.edge_key.environment
+  edge_statements  = var.edge_key == null ? [] : var.edge_key.statements
+
   token_environment = {
     POSTRAIL_TOKEN_ISSUER   = var.token.issuer
     POSTRAIL_TOKEN_AUDIENCE = var.token.audience
@@ -48,10 +52,10 @@ module "serve_bank_api" {
   description     = "Opens accounts, tells balances, and issues cards."
   memory_mb       = var.memory_mb
   timeout_seconds = 28 # an answer of its own before the API gives up
-  environment = merge(var.ledger.environment, var.keep_cards.environment, local.token_environment, {
+  environment = merge(var.ledger.environment, var.keep_cards.environment, local.token_environment, local.edge_environment, {
     POSTRAIL_REFERENCE_TABLE = var.reference_table.name
   })
-  statements = concat(var.ledger.statements, var.keep_cards.statements, local.tell_pipeline)
+  statements = concat(var.ledger.statements, var.keep_cards.statements, local.tell_pipeline, local.edge_statements)
   vpc        = local.vpc
 }
 
@@ -64,8 +68,8 @@ module "serve_network_api" {
   description     = "Takes in customers of the network and cards to be produced."
   memory_mb       = var.memory_mb
   timeout_seconds = 28
-  environment     = merge(var.ledger.environment, local.token_environment)
-  statements      = var.ledger.statements
+  environment     = merge(var.ledger.environment, local.token_environment, local.edge_environment)
+  statements      = concat(var.ledger.statements, local.edge_statements)
   vpc             = local.vpc
 }
 

@@ -114,3 +114,17 @@ variable "logs_key_arn" {
   description = "Key that encrypts access logs."
   type        = string
 }
+
+variable "edge_key" {
+  description = "What the functions need to check that a request came by the edge, settings and rights; null: they do not ask."
+  type = object({
+    environment = map(string)
+    statements = list(object({
+      sid       = string
+      actions   = list(string)
+      resources = list(string)
+      condition = map(map(string))
+    }))
+  })
+  default = null
+}

@@ -11,8 +11,6 @@ locals {
 }
 
 resource "aws_wafv2_web_acl" "this" {
-  provider = aws.us_east_1 # where all firewalls of CloudFront are
-
   name        = local.name
   description = "Before the APIs of ${var.platform.name_prefix}."
   scope       = "CLOUDFRONT"
@@ -132,8 +130,6 @@ resource "aws_wafv2_web_acl" "this" {
 
 # What was refused or counted. What was let through is in the distribution's own log.
 resource "aws_wafv2_web_acl_logging_configuration" "this" {
-  provider = aws.us_east_1
-
   resource_arn            = aws_wafv2_web_acl.this.arn
   log_destination_configs = [aws_cloudwatch_log_group.firewall.arn]
 

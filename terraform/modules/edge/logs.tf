@@ -1,8 +1,6 @@
 # Logs of the edge are where the edge is managed, with a key of their own there: keys do not leave their region.
 
 resource "aws_kms_key" "logs" {
-  provider = aws.us_east_1
-
   description             = "Postrail: logs of the edge"
   enable_key_rotation     = true
   deletion_window_in_days = var.deletion_protection ? 30 : 7
@@ -54,8 +52,6 @@ resource "aws_kms_key" "logs" {
 }
 
 resource "aws_kms_alias" "logs" {
-  provider = aws.us_east_1
-
   name          = "alias/${local.name}-logs"
   target_key_id = aws_kms_key.logs.key_id
 }
@@ -66,23 +62,18 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "firewall" {
-  provider = aws.us_east_1
-
   name              = local.log_groups.firewall
   retention_in_days = var.platform.log_retention_days
   kms_key_id        = aws_kms_key.logs.arn
 }
 
 resource "aws_cloudwatch_log_group" "requests" {
-  provider = aws.us_east_1
-
   name              = local.log_groups.requests
   retention_in_days = var.platform.log_retention_days
   kms_key_id        = aws_kms_key.logs.arn
 }
 
 resource "aws_cloudwatch_log_delivery_source" "requests" {
-  provider = aws.us_east_1
   for_each = aws_cloudfront_distribution.this
 
   name         = "${local.name}-${each.key}"
@@ -91,8 +82,6 @@ resource "aws_cloudwatch_log_delivery_source" "requests" {
 }
 
 resource "aws_cloudwatch_log_delivery_destination" "requests" {
-  provider = aws.us_east_1
-
   name          = local.name
   output_format = "json"
 
@@ -102,7 +91,6 @@ resource "aws_cloudwatch_log_delivery_destination" "requests" {
 }
 
 resource "aws_cloudwatch_log_delivery" "requests" {
-  provider = aws.us_east_1
   for_each = aws_cloudwatch_log_delivery_source.requests
 
   delivery_source_name     = each.value.name

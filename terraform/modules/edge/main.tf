@@ -1,5 +1,7 @@
 # What stands before the APIs: CloudFront, with a web application firewall. An HTTP API takes no firewall itself.
 #
+# All of it is managed in us-east-1, where CloudFront's firewalls and logs are: whoever uses the module gives it that provider.
+#
 # The edge speaks TLS with both sides, keeps nothing, and hands on every header but the host's name. It says who it is by a key
 # in a header (key.tf), so that nobody goes round it.
 

@@ -27,12 +27,7 @@ variable "settings" {
   })
 }
 
-variable "key_kms_arn" {
-  description = "Key that encrypts the edge's own key, in the region of the APIs."
-  type        = string
-}
-
 variable "deletion_protection" {
-  description = "Keys wait 30 days before they are gone, and a secret can be restored for as long."
+  description = "Keys wait 30 days before they are gone; otherwise 7, the least KMS allows."
   type        = bool
 }
