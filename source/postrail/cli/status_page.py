@@ -1,5 +1,6 @@
 """How `postrail status` looks: sections of figures, one line each, coloured by the alarms that they would raise."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -114,6 +115,9 @@ class StatusPage:
         ):
             return Text("0 everywhere")
         text = Text()
+        if figure.unit == "usd" and len(series) > 1:
+            text.append("together ", style="dim")
+            text.append(show_value(math.fsum(reading.latest() or 0.0 for reading in series), figure.unit) + "   ")
         for index, reading in enumerate(series):
             level, _ = judge(self.catalogue, figure, reading)
             value = reading.latest()

@@ -96,6 +96,11 @@ def test_a_value_beyond_its_threshold_is_named_with_the_runbook(
     assert "Beyond thresholds: dead-letters. See docs/alarms.md#dead-letters." in screen(page_of(catalogue), capsys)
 
 
+def test_parts_of_a_price_are_added_up(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
+    readings = {"cost": [known("bus", 0.006), known("ledger", 0.0015)]}
+    assert "together 0.00750 USD   bus 0.00600 USD   ledger 0.00150 USD" in screen(page_of(catalogue, readings), capsys)
+
+
 def test_what_was_not_read_is_not_shown(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
     assert "The APIs" not in screen(page_of(catalogue), capsys)
 

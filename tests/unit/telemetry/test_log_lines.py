@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aws_lambda_powertools.metrics.provider import cold_start
@@ -17,6 +17,8 @@ from postrail.contracts.events import EventData, PaymentAccepted
 from postrail.domain.errors import ReasonCode, Retryable
 from postrail.ports import DeadLetter
 from postrail.stages.standardise import standardise
+from switch.issuing.api.serve import ApiHandler
+from switch.issuing.tokens import TokenVerifier
 
 Lines = Callable[[], list[dict[str, Any]]]
 PAN = clear_card_number()
@@ -170,3 +172,11 @@ def test_times_are_utc_to_the_millisecond(lines: Lines, monkeypatch: pytest.Monk
     Telemetry("test")
     logger.info("at work")
     assert lines()[0]["timestamp"].endswith("+00:00")
+
+
+def test_lines_of_an_api_carry_the_gateways_request_id(lines: Lines) -> None:
+    """By which the gateway's access log, its caller's answer and our lines are found together."""
+    event = {"routeKey": "GET /nowhere", "requestContext": {"requestId": "JKJaXmPLvHcESHA="}}
+    ApiHandler({}, cast("TokenVerifier", None)).handle(event)
+    (line,) = lines()
+    assert (line["message"], line["correlation_id"]) == ("request refused", "JKJaXmPLvHcESHA=")
