@@ -19,6 +19,7 @@ from psycopg import sql
 from local_cloud import postgres as local_postgres
 from local_cloud.layout import StateDir
 from postrail.adapters.postgres.accounts import PostgresAccounts
+from postrail.adapters.postgres.application_role import ensure_login, grant_rights
 from postrail.adapters.postgres.connection import Database
 from postrail.adapters.postgres.ledger import PostgresLedger
 from postrail.adapters.postgres.migrate import migrate
@@ -111,6 +112,23 @@ def postgres_dsn(postgres_server: PostgresServer, postgres_database: str) -> str
 def postgres_superuser_dsn(postgres_server: PostgresServer, postgres_database: str) -> str:
     """The same database as a superuser, who can switch guards off."""
     return postgres_server.admin_dsn_of(postgres_database)
+
+
+@pytest.fixture
+def application_dsn(postgres_server: PostgresServer, postgres_database: str, postgres_dsn: str) -> Iterator[str]:
+    """The same database as the role of functions, tasks and switch, with the rights that a deployment gives it."""
+    admin, role, password = postgres_server.admin_dsn_of(postgres_database), _new_role(), secrets.token_hex(12)
+    ensure_login(admin, role, password)
+    grant_rights(postgres_dsn, role)
+    parts = urlsplit(postgres_dsn)
+    yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for command in ("DROP OWNED BY {}", "DROP ROLE {}"):
+            connection.execute(sql.SQL(command).format(sql.Identifier(role)))
+
+
+def _new_role() -> str:
+    return f"app_{secrets.token_hex(6)}"
 
 
 @pytest.fixture

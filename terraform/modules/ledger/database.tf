@@ -97,7 +97,7 @@ resource "aws_lambda_permission" "rotate" {
 }
 
 resource "aws_secretsmanager_secret_rotation" "application" {
-  count = local.external ? 0 : 1
+  count = local.external || var.platform.emulator ? 0 : 1 # an emulator would rotate, and never stop
 
   secret_id           = aws_secretsmanager_secret.application[0].id
   rotation_lambda_arn = module.rotate[0].arn

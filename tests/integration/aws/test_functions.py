@@ -114,8 +114,8 @@ def test_importing_a_handler_reads_no_setting_and_builds_nothing(name: str, monk
     assert callable(load(name))
 
 
-def test_there_are_fifteen_functions() -> None:
-    assert len(FUNCTIONS) == 15
+def test_there_are_seventeen_functions() -> None:
+    assert len(FUNCTIONS) == 17
 
 
 def test_a_setting_that_is_missing_is_named(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,9 +158,9 @@ def test_apply_rules_answers_the_pipe_with_chunks(graph: Graph) -> None:
 
 
 @pytest.fixture
-def with_ledger(graph: Graph, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Graph:
-    """The graph on a ledger with the default payment's account."""
-    monkeypatch.setenv("POSTRAIL_LEDGER_DSN", postgres_dsn)
+def with_ledger(graph: Graph, postgres_dsn: str, application_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Graph:
+    """The graph on a ledger with the default payment's account; its functions have the application's rights alone."""
+    monkeypatch.setenv("POSTRAIL_LEDGER_DSN", application_dsn)
     customer = make_account_details()
     spec = AccountSpec(
         customer.account_id, AccountType.CUSTOMER, customer.currency, AccountStatus.OPEN, customer.holder_name

@@ -1,16 +1,11 @@
-"""The role that docs/ledger.md describes: it can do all that the functions need, and nothing more."""
+"""The application's role can do all that the functions need, and nothing more."""
 
-import re
-import secrets
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
 from tests.integration.ledger.hold_support import NOW, capture, extend_request, place_request
 from tests.integration.ledger.support import (
     ADA,
@@ -44,25 +39,6 @@ from postrail.batch.store import Run
 from postrail.domain.errors import ReasonCode
 from postrail.domain.ledger import AccountStatus
 from postrail.ports import Announcement, RecordedOutcome
-
-GUIDE = Path(__file__).resolve().parents[3] / "docs" / "ledger.md"
-
-
-@pytest.fixture
-def application_dsn(postgres_superuser_dsn: str, postgres_dsn: str) -> Iterator[str]:
-    """A role with exactly the grants of the guide."""
-    role, password = f"app_{secrets.token_hex(6)}", secrets.token_hex(12)
-    block = re.search(r"```sql\n(GRANT .*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert block is not None
-    name = sql.Identifier(role)
-    with psycopg.connect(postgres_superuser_dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(password)))
-        with psycopg.connect(postgres_dsn, autocommit=True) as owner:
-            owner.execute(block.group(1).replace("postrail_app", role).encode())
-        parts = urlsplit(postgres_dsn)
-        yield urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}:{parts.port}"))
-        admin.execute(sql.SQL("DROP OWNED BY {}").format(name))
-        admin.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 def test_the_application_role_can_do_all_that_the_functions_need(application_dsn: str) -> None:
@@ -142,6 +118,19 @@ def test_the_application_role_can_run_batches_and_hold_capture_and_reverse(appli
         "UPDATE ledger.outbox SET detail = ''",
         "ALTER TABLE ledger.entries DISABLE TRIGGER ALL",
         "CREATE TABLE ledger.mine (id integer)",
+        "CREATE TABLE public.mine (id integer)",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE another",
+        "DELETE FROM bank.authorizations",
+        "UPDATE bank.authorizations SET amount_minor = 0",
+        "DELETE FROM bank.reversals",
+        "DELETE FROM bank.cards",
+        "UPDATE bank.cards SET pin_reference = 'another'",
+        "UPDATE bank.cards SET payment_limit_minor = NULL",
+        "UPDATE network.advices SET fingerprint = ''",
+        "INSERT INTO network.negative_cards DEFAULT VALUES",
+        "TRUNCATE network.advices",
+        "DELETE FROM migrations._yoyo_migration",
     ],
 )
 def test_the_application_role_can_do_nothing_else(application_dsn: str, statement: str) -> None:

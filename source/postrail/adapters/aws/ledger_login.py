@@ -88,7 +88,7 @@ class RoleLogin:
 
     def _has_value(self) -> bool:
         try:
-            self.client.get_secret_value(SecretId=self.secret_arn)
+            self.client.get_secret_value(SecretId=self.secret_arn, VersionStage=_CURRENT)
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return False
@@ -99,9 +99,10 @@ class RoleLogin:
     def _password(self, version: str = "") -> str:
         with retryable("reading the secret of the ledger's role"):
             if version:
-                text = self.client.get_secret_value(SecretId=self.secret_arn, VersionId=version)["SecretString"]
+                answer = self.client.get_secret_value(SecretId=self.secret_arn, VersionId=version)
             else:
-                text = self.client.get_secret_value(SecretId=self.secret_arn)["SecretString"]
+                answer = self.client.get_secret_value(SecretId=self.secret_arn, VersionStage=_CURRENT)
+        text = answer["SecretString"]
         try:
             value = orjson.loads(text)
             username, password = value["username"], value["password"]

@@ -49,15 +49,18 @@ def test_there_are_scenarios() -> None:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_a_scenario_comes_out_as_it_says(
-    path: Path, postgres_dsn: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    path: Path, application_dsn: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Each step as expected; then the books balance, and neither they nor the logs hold a card number."""
+    """Each step as expected; then the books balance, and neither they nor the logs hold a card number.
+
+    Services and pipeline work with the rights of the application's role, and no others.
+    """
     scenario = load_scenario(path)
-    reports = play(scenario, postgres_dsn, tmp_path)
+    reports = play(scenario, application_dsn, tmp_path)
     assert [(report.title, report.failures) for report in reports if report.failures] == []
     assert len(reports) == len(scenario.steps)
-    assert verify(postgres_dsn).differences == ()
-    assert list(find_clear_pans(texts_of(postgres_dsn))) == []
+    assert verify(application_dsn).differences == ()
+    assert list(find_clear_pans(texts_of(application_dsn))) == []
     logged = capfd.readouterr()
     assert list(find_clear_pans(logged.out + logged.err)) == []
 

@@ -30,7 +30,7 @@ GRANT EXECUTE ON FUNCTION bank.lock_keys, bank.open_authorizations, bank.open_fo
 GRANT INSERT ON bank.authorizations, bank.reversals, bank.card_usage, bank.approvals_to_relay, bank.api_requests,
     bank.customers, bank.customer_accounts, bank.cards TO {role};
 GRANT UPDATE (reversed_minor) ON bank.authorizations TO {role};
-GRANT UPDATE (status, payment_id, undone_minor, transaction_id, done_at) ON bank.reversals TO {role};
+GRANT UPDATE (status, payment_id, undone_minor, transaction_id, done_at, look_again_at) ON bank.reversals TO {role};
 GRANT UPDATE (count, amount_minor, countries) ON bank.card_usage TO {role};
 GRANT UPDATE (leased_until), DELETE ON bank.approvals_to_relay TO {role}; -- what the pipeline has, need not wait
 GRANT UPDATE (answer) ON bank.api_requests TO {role};
