@@ -104,9 +104,12 @@ lock: ## Resolve the lock files anew (needs uv)
 lock-checkov: ## Resolve checkov's lock file anew (needs uv)
 	uv pip compile .ci/checkov.in -q --universal --python-version 3.11 --generate-hashes --no-header -o .ci/checkov.lock
 
+# Roots of the ledger's database: rds fetches those of RDS, a file is taken where the network does not reach them.
+LEDGER_CA ?= rds
+
 package: setup ## Build the functions' archives and their dependencies layer
 	$(BIN)/python lambdas/build.py
-	$(BIN)/python lambdas/build.py --layer --python 3.13 --arch arm64
+	$(BIN)/python lambdas/build.py --layer --python 3.13 --arch arm64 --ledger-ca $(LEDGER_CA)
 
 # The images: of the batch task (batch), and of networks and banks (switch). IMAGE_TAG names the commit, since a tag, once
 # pushed, cannot be pushed again.

@@ -5,7 +5,8 @@ imports it. The same sources give the same bytes, so Terraform, which goes by th
 
 The layer comes from `requirements-lambda.lock`: the closure of the project's own dependencies, resolved for the
 functions' Python. It leaves out boto3, botocore and s3transfer: the Lambda runtime has them, kept current by AWS, and
-they would be the largest part of every cold start.
+they would be the largest part of every cold start. With `--ledger-ca` it also holds the roots that certificates of
+databases in RDS lead to, at /opt/ledger-ca.pem: the two functions that go past the proxy verify the database by them.
 """
 
 import argparse
@@ -15,8 +16,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,11 @@ BUILD: Final = CHECKOUT / "build"
 LAMBDAS: Final = CHECKOUT / "lambdas"
 LAYER_LOCK: Final = CHECKOUT / "requirements-lambda.lock"
 LAYER_NAME: Final = "dependencies-layer.zip"
+
+# "Using SSL/TLS to encrypt a connection to a DB cluster", user guide of Amazon Aurora: all regions in one file.
+RDS_ROOTS: Final = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
+LEDGER_CA_NAME: Final = "ledger-ca.pem"
+LEDGER_CA_BYTES_MAX: Final = 2 * 1024 * 1024
 
 IN_RUNTIME: Final = frozenset({"boto3", "botocore", "s3transfer"})
 PLATFORMS: Final = {
@@ -132,10 +140,40 @@ def install(requirements: str, folder: Path, *, python: str, arch: str) -> None:
         raise BuildError(msg)
 
 
-def build_layer(build: Path = BUILD, *, python: str, arch: str, lock: Path = LAYER_LOCK) -> Path:
+def download(url: str) -> bytes:
+    """What an https address holds, up to the bound of a certificate bundle. Raises BuildError."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - https, a constant
+            body: bytes = answer.read(LEDGER_CA_BYTES_MAX + 1)
+    except (OSError, urllib.error.URLError) as error:
+        msg = f"cannot fetch {url}: {error}. Fetch it elsewhere and give it as --ledger-ca FILE."
+        raise BuildError(msg) from error
+    return body
+
+
+def read_ledger_ca(source: str, fetch: Callable[[str], bytes] = download) -> bytes:
+    """The roots by which the ledger's database is verified: of RDS for `rds`, else of a PEM file.
+
+    Raises BuildError when they cannot be had, or hold no certificates, or a private key.
+    """
+    try:
+        text = fetch(RDS_ROOTS) if source == "rds" else Path(source).read_bytes()
+    except OSError as error:
+        msg = f"cannot read {source}: {error}"
+        raise BuildError(msg) from error
+    if len(text) > LEDGER_CA_BYTES_MAX or b"-----BEGIN CERTIFICATE-----" not in text or b"PRIVATE KEY" in text:
+        msg = f"{RDS_ROOTS if source == 'rds' else source} is no bundle of certificates"
+        raise BuildError(msg)
+    return text
+
+
+def build_layer(
+    build: Path = BUILD, *, python: str, arch: str, lock: Path = LAYER_LOCK, ledger_ca: bytes | None = None
+) -> Path:
     """Build the layer for one Python release and instruction set, and return its path.
 
-    Raises BuildError when a package has no wheel for them, or the layer is larger than Lambda takes.
+    `ledger_ca` goes beside the packages. Raises BuildError when a package has no wheel for them, or the layer is larger
+    than Lambda takes.
     """
     folder = Path(tempfile.mkdtemp(prefix="postrail-layer-"))
     try:
@@ -143,7 +181,12 @@ def build_layer(build: Path = BUILD, *, python: str, arch: str, lock: Path = LAY
         files = list(files_below(folder))
         unzipped_bytes = sum(path.stat().st_size for path in files)
         archive = build / LAYER_NAME
-        write_archive(archive, [(f"python/{path.relative_to(folder).as_posix()}", path) for path in files])
+        members = [(f"python/{path.relative_to(folder).as_posix()}", path) for path in files]
+        if ledger_ca is not None:
+            roots = folder / LEDGER_CA_NAME
+            roots.write_bytes(ledger_ca)
+            members.append((LEDGER_CA_NAME, roots))
+        write_archive(archive, members)
     finally:
         shutil.rmtree(folder)
     zipped_bytes = archive.stat().st_size
@@ -161,11 +204,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--layer", action="store_true", help="build the dependencies layer too")
     parser.add_argument("--python", default="3.13", help="the functions' Python release (default: 3.13)")
     parser.add_argument("--arch", choices=sorted(PLATFORMS), default="arm64", help="instruction set (default: arm64)")
+    parser.add_argument("--ledger-ca", metavar="FILE", help="put a PEM file of roots into the layer; rds: those of RDS")
     options = parser.parse_args(arguments)
     try:
         archives = build_functions(options.output)
         if options.layer:
-            archives.append(build_layer(options.output, python=options.python, arch=options.arch))
+            ledger_ca = read_ledger_ca(options.ledger_ca) if options.ledger_ca else None
+            archives.append(build_layer(options.output, python=options.python, arch=options.arch, ledger_ca=ledger_ca))
     except BuildError as error:
         sys.stderr.write(f"{error}\n")
         return 1

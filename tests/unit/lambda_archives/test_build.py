@@ -108,3 +108,29 @@ def test_every_function_of_the_checkout_has_a_queue_or_a_schedule_in_terraform()
     terraform = "".join(path.read_text(encoding="utf-8") for path in (build.CHECKOUT / "terraform").rglob("*.tf"))
 
     assert [name for name in build.function_names() if f'= "{name}"' not in terraform] == []
+
+
+def test_the_layer_holds_the_roots_of_the_ledgers_database(tmp_path: Path) -> None:
+    """Functions find them at /opt/ledger-ca.pem, whichever packages there are."""
+    lock = tmp_path / "lock"
+    lock.write_text("", encoding="utf-8")
+    pem = b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+    roots = build.read_ledger_ca("rds", fetch=lambda url: pem if url == build.RDS_ROOTS else b"")
+    archive = build.build_layer(tmp_path, python="3.13", arch="arm64", lock=lock, ledger_ca=roots)
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.read("ledger-ca.pem") == pem
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>", "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----"], ids=["html", "key"]
+)
+def test_what_is_no_bundle_of_certificates_is_refused(tmp_path: Path, text: str) -> None:
+    given = tmp_path / "roots.pem"
+    given.write_text(text, encoding="utf-8")
+    with pytest.raises(build.BuildError, match="no bundle"):
+        build.read_ledger_ca(str(given))
+
+
+def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(build.BuildError, match=r"nowhere\.pem"):
+        build.read_ledger_ca(str(tmp_path / "nowhere.pem"))

@@ -74,6 +74,7 @@ class RoleLogin:
             "host": self._place.host,
             "port": self._place.port,
             "dbname": self._place.dbname,
+            "sslmode": self._place.sslmode,
             "engine": "postgres",
         }
         return orjson.dumps(value).decode()
