@@ -196,6 +196,11 @@ run "dashboards_are_laid_out" {
   }
 
   assert {
+    condition     = jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[5].properties.annotations.horizontal == [{ value = 60000, label = "p99: alarm above" }]
+    error_message = "A threshold of one of several series says of which."
+  }
+
+  assert {
     condition = (
       jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[6].properties.metrics[0] == [{ expression = "100 * refused * 0.000001 / received", label = "refused", period = 60 }]
       && toset([for metric in slice(jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[6].properties.metrics, 1, 3) : "${metric[4].id} ${metric[4].visible}"]) == toset(["received false", "refused false"])

@@ -42,9 +42,11 @@ def picture(
         raise CommandError(f"{path}: write a .png or a .svg.")
     settings = Settings()
     graph = load_graph()
-    catalogue = read_catalogue(settings.resolved_config_dir() / "figures.yaml")
+    config_dir = settings.resolved_config_dir()
+    catalogue = read_catalogue(config_dir / "figures.yaml")
     try:
-        with GraphFigures(catalogue, graph, overdue_seconds=settings.sequence_timeout_seconds) as figures:
+        overdue_seconds = settings.sequence_timeout_seconds
+        with GraphFigures(catalogue, graph, config_dir=config_dir, overdue_seconds=overdue_seconds) as figures:
             readings = merge_points(_looks(figures, minutes, watch, interval))
         pages = _chosen(_pages(graph, catalogue, readings), catalogue, sections)
         moment = datetime.now(UTC)

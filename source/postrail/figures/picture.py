@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,14 +60,17 @@ _LETTERS_PER_COLUMN: Final = 7.5
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One metric widget, with what was read of its series. `width` is in columns of the grid, `height` in rows."""
+    """One metric widget, with what was read of its series. `width` is in columns of the grid, `height` in rows.
+
+    `thresholds` are of alarms, each with the words that stand at its line.
+    """
 
     title: str
     unit: str
     stacked: bool
     width: int
     height: int
-    thresholds: tuple[float, ...]
+    thresholds: tuple[tuple[str, float], ...]
     series: tuple[SeriesReading, ...]
 
 
@@ -113,7 +117,9 @@ def _drawing(widget: Mapping[str, Any], readings: Readings, figure_ids: Mapping[
         stacked=bool(properties.get("stacked")),
         width=widget["width"],
         height=widget["height"],
-        thresholds=tuple(line["value"] for line in properties.get("annotations", {}).get("horizontal", [])),
+        thresholds=tuple(
+            (line["label"], line["value"]) for line in properties.get("annotations", {}).get("horizontal", [])
+        ),
         series=tuple(known),
     )
 
@@ -237,7 +243,7 @@ def _fill(axes: Axes, drawing: Drawing) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_GRID)
-    axes.tick_params(colors=_PALE, labelsize=8.5, length=0)
+    axes.tick_params(colors=_PALE, labelsize=8.5, length=0, pad=5)
     if _is_snapshot(drawing):
         _fill_bars(axes, drawing)
     else:
@@ -273,7 +279,7 @@ def _fill_lines(axes: Axes, drawing: Drawing) -> None:
     write = _writer(drawing.unit, axes.get_ylim()[1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axes.legend(
-        loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncol=_legend_columns(drawing, order),
+        loc="upper left", bbox_to_anchor=(-0.01, -0.15), ncol=_legend_columns(drawing, order),
         fontsize=8.5, frameon=False, labelcolor=_INK,
         handlelength=1.1, columnspacing=1.3, handletextpad=0.5, borderaxespad=0.2,
     )  # fmt: skip
@@ -313,12 +319,13 @@ def _minute(at: datetime) -> float:
 def _limit(axes: Axes, most: float, drawing: Drawing) -> None:
     """From nothing to a little above the highest value; a threshold is drawn where that leaves the values legible."""
     top = most if most > 0 else 1.0
-    near = [threshold for threshold in drawing.thresholds if threshold <= 3 * top]
+    near = [threshold for _, threshold in drawing.thresholds if threshold <= 3 * top]
     axes.set_ylim(0, max([top, *near]) * 1.12)
     for threshold in near:
         axes.axhline(threshold, color=_ALARM, linewidth=1.0, linestyle=(0, (4, 3)))
     if drawing.thresholds:
-        text = f"alarm at {write_value(min(drawing.thresholds), drawing.unit)}"
+        label, lowest = min(drawing.thresholds, key=itemgetter(1))
+        text = f"{label} {write_value(lowest, drawing.unit)}"
         axes.text(1.0, 1.05, text, transform=axes.transAxes, ha="right", fontsize=8.5, color=_ALARM)
 
 

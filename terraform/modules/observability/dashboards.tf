@@ -65,7 +65,7 @@ locals {
   # A threshold is drawn where it is in the drawing's own unit, and not on the axis.
   thresholds = { for id, figure in local.figures : id => distinct(flatten([
     for alarm in values(local.alarms) : [
-      for series in figure.series : { value = alarm.threshold, label = "alarm" }
+      for series in figure.series : { value = alarm.threshold, label = alarm.name == "" && length(figure.series) > 1 ? "${series.label}: alarm ${alarm.comparison}" : "alarm ${alarm.comparison}" }
       if series.uses == alarm.uses && alarm.expression == null
     ] if alarm.figure == id && alarm.threshold > 0
   ])) }

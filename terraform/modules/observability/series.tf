@@ -46,13 +46,7 @@ locals {
   known = { for kind, names in var.names : kind => keys(names) }
 
   # For which names each stands: none in it means once, under no name; a name that is missing here means not at all.
-  copies = { for id, references in local.references : id => (
-    !alltrue([for reference in references : contains(try(local.known[split(":", reference)[0]], []), split(":", reference)[1]) if !endswith(reference, ":*")])
-    ? []
-    : anytrue([for reference in references : endswith(reference, ":*")])
-    ? sort(tolist(setintersection([for reference in references : toset(try(local.known[trimsuffix(reference, ":*")], [])) if endswith(reference, ":*")]...)))
-    : [""]
-  ) }
+  copies = { for id, references in local.references : id => !alltrue([for reference in references : contains(try(local.known[split(":", reference)[0]], []), split(":", reference)[1]) if !endswith(reference, ":*")]) ? [] : anytrue([for reference in references : endswith(reference, ":*")]) ? sort(tolist(setintersection([for reference in references : toset(try(local.known[trimsuffix(reference, ":*")], [])) if endswith(reference, ":*")]...))) : [""] }
 
   # Everything by its own name, in the catalogue's order.
   resolved = { for source in local.sources : source.id => [
@@ -87,6 +81,7 @@ locals {
   alarms = merge([for alarm in var.catalogue.alarms : {
     for one in local.resolved["alarm ${alarm.id}"] : trimsuffix("${alarm.id}-${replace(one.name, "_", "-")}", "-") => {
       id            = alarm.id
+      name          = one.name
       title         = one.label
       figure        = alarm.figure
       expression    = one.expression

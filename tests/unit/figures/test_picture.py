@@ -23,7 +23,7 @@ def _text(title: str, y: int) -> dict[str, Any]:
 
 
 def _metric(title: str, x: int, y: int, *, stacked: bool = False, threshold: float | None = None) -> dict[str, Any]:
-    lines = [] if threshold is None else [{"value": threshold, "label": "alarm"}]
+    lines = [] if threshold is None else [{"value": threshold, "label": "p99: alarm above"}]
     return {
         "type": "metric", "x": x, "y": y, "width": 12, "height": 6,
         "properties": {
@@ -54,7 +54,7 @@ def test_sections_follow_the_dashboard() -> None:
         ("The road", ["Through", "Late"]),
         ("Queues", ["Waiting"]),
     ]
-    assert [drawing.thresholds for drawing in sections[0].drawings] == [(), (60.0,)]
+    assert [drawing.thresholds for drawing in sections[0].drawings] == [(), (("p99: alarm above", 60.0),)]
     assert sections[0].drawings[0].stacked
 
 
@@ -111,7 +111,7 @@ def test_values_are_written_for_people(value: float, unit: str, words: str) -> N
 
 
 def _drawing(title: str, *series: SeriesReading, stacked: bool = False) -> Drawing:
-    return Drawing(title, "count", stacked, 12, 6, (1.0, 1_000.0), series)
+    return Drawing(title, "count", stacked, 12, 6, (("alarm above", 1.0), ("alarm above", 1_000.0)), series)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
