@@ -117,3 +117,14 @@ def test_a_region_without_a_source_is_refused(tmp_path: Path) -> None:
     (folder / "prices.yaml").write_text(prices.replace("eu-west-2: london ", "eu-west-2: nowhere ", 1))
     with pytest.raises(ConfigInvalid, match="source"):
         load_capacity(tmp_path)
+
+
+def test_the_local_cloud_waits_for_no_window(data: CapacityData) -> None:
+    """Each stage that waits in an account is pinned to tens at once, where people watch."""
+    local = (ROOT / "terraform/environments/local.tfvars").read_text(encoding="utf-8")
+    for name, entry in data.stages.stages.items():
+        if entry.batching_window_seconds:
+            pinned = re.search(rf"^  {name} +=  *\{{ (.*?) \}}$", local, re.MULTILINE)
+            assert pinned is not None, name
+            assert "batch_size = 10" in pinned[1]
+            assert "batching_window_seconds = 0" in pinned[1]
