@@ -11,6 +11,7 @@ from tests.builders.deliveries import clear_card_number, make_delivery, make_id,
 from tests.builders.payments import make_accepted, make_authorization
 from tests.unit.handlers.conftest import Bench
 
+from postrail.adapters.aws.bus import EventBridgeBus
 from postrail.adapters.aws.observability import Telemetry, begin_invocation, logger
 from postrail.bootstrap import invoke
 from postrail.contracts.events import EventData, PaymentAccepted
@@ -180,3 +181,20 @@ def test_lines_of_an_api_carry_the_gateways_request_id(lines: Lines) -> None:
     ApiHandler({}, cast("TokenVerifier", None)).handle(event)
     (line,) = lines()
     assert (line["message"], line["correlation_id"]) == ("request refused", "JKJaXmPLvHcESHA=")
+
+
+def test_what_the_bus_refused_is_told_with_the_ids_of_its_payments(lines: Lines) -> None:
+    """Of ten entries one is throttled again and again: its payment is named, its neighbours are not."""
+    details = [json.dumps(accepted(number)["detail"]) for number in range(3)]
+
+    class Client:
+        def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - as boto3 has it
+            results = [{"ErrorCode": "Throttled"} if entry["Detail"] == details[1] else {} for entry in Entries]
+            return {"FailedEntryCount": len([one for one in results if one]), "Entries": results}
+
+    bus = EventBridgeBus(cast("Any", Client()), "payments", sleep=lambda _: None)
+    assert bus.publish_raw([("PaymentAccepted", detail) for detail in details]) == [1]
+    told = lines()
+    assert [line["payment_ids"] for line in told] == [[make_id("pay", 1)]] * len(told)
+    assert told[0]["codes"] == ["Throttled"]
+    assert told[0]["correlation_ids"]

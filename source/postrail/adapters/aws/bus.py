@@ -1,15 +1,17 @@
 """The event bus on EventBridge."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from postrail.adapters.aws.batches import by_size, pause_s
 from postrail.adapters.aws.clients import error_code
-from postrail.adapters.aws.observability import logger
+from postrail.adapters.aws.observability import IDS_PER_LINE_MAX, logger
 from postrail.contracts.events import SOURCE, Event
+from postrail.stages.decode import ids_in
 from postrail.stages.follow_up import encode_event
 
 if TYPE_CHECKING:
@@ -56,14 +58,33 @@ class EventBridgeBus:
         try:
             answer = self._client.put_events(Entries=request)
         except (BotoCoreError, ClientError) as error:
-            logger.warning("the bus did not answer", code=error_code(error), entries=len(indexes))
+            logger.warning(
+                "the bus did not answer",
+                code=error_code(error),
+                entries=len(indexes),
+                **logged_ids(entries[index][1] for index in indexes),
+            )
             return indexes
         if not answer["FailedEntryCount"]:
             return []
         results = zip(indexes, answer["Entries"], strict=True)
         failed = {index: result.get("ErrorCode") for index, result in results if result.get("ErrorCode")}
-        logger.warning("the bus refused entries", codes=sorted(set(map(str, failed.values()))), entries=len(failed))
+        logger.warning(
+            "the bus refused entries",
+            codes=sorted(set(map(str, failed.values()))),
+            entries=len(failed),
+            **logged_ids(entries[index][1] for index in failed),
+        )
         return list(failed)
+
+
+def logged_ids(details: Iterable[str]) -> dict[str, Any]:
+    """The ids of the payments that events (as JSON) tell of, for a log line; as many as a line takes."""
+    found = [ids_in(detail) for detail in islice(details, IDS_PER_LINE_MAX)]
+    return {
+        "payment_ids": [payment_id for payment_id, _ in found if payment_id],
+        "correlation_ids": list(dict.fromkeys(correlation_id for _, correlation_id in found if correlation_id)),
+    }
 
 
 def entry_bytes(detail_type: str, detail: str) -> int:

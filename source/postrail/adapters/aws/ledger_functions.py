@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from postrail.adapters.aws.bus import logged_ids
 from postrail.adapters.aws.observability import Telemetry, logger
 from postrail.adapters.aws.outcomes import outcome_of
 from postrail.contracts.events import Delivered, Event
@@ -127,7 +128,8 @@ class PostingStage:
             sent = self._sender.send(rows)
         except Retryable as error:
             # What is committed is done: the relay publishes it when the lease of these rows has run out.
-            logger.warning("left to the outbox relay", rows=len(rows), error_text=str(error))
+            ids = logged_ids(row.detail for row in rows)
+            logger.warning("left to the outbox relay", rows=len(rows), error_text=str(error), **ids)
         else:
             # They leave by the outbox, and not with the batch's own events.
             self._telemetry.count("Published", sent)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from postrail.adapters.aws.batches import in_tens
 from postrail.adapters.aws.clients import error_code, retryable
-from postrail.adapters.aws.observability import logger
+from postrail.adapters.aws.observability import IDS_PER_LINE_MAX, logger
 from postrail.domain.errors import Retryable
 from postrail.ports import CardUse
 
@@ -77,7 +77,8 @@ class VelocityTable:
             if error_code(error) != "ValidationException":
                 raise
             # The item has reached DynamoDB's 400 KB: some ten thousand uses, more than any limit can ask for.
-            logger.warning("card uses beyond what one hour's item can hold")
+            payments = update["ExpressionAttributeValues"][":payments"]["SS"]
+            logger.warning("card uses beyond what one hour's item can hold", payment_ids=payments[:IDS_PER_LINE_MAX])
 
     def _count(self, keys: list[str]) -> dict[str, int]:
         counts = dict.fromkeys(keys, 0)
