@@ -93,7 +93,7 @@ def _watch(look: _Look, interval: float, *, as_json: bool) -> None:
                 terminal.print(page.as_line(), soft_wrap=True)
             sys.stdout.flush()
             time.sleep(interval)
-    with Live(console=terminal, auto_refresh=False, screen=False, vertical_overflow="visible") as live:
+    with Live(console=terminal, auto_refresh=False, screen=False, vertical_overflow="crop") as live:
         while True:
             live.update(look.page().as_screen(), refresh=True)
             time.sleep(interval)

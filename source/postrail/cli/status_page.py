@@ -72,7 +72,8 @@ class StatusPage:
 
     def as_screen(self) -> Group:
         """The page for a terminal."""
-        parts: list[Any] = [Text(f"{self.place} at {self.window.end:%H:%M:%S} UTC", style="bold")]
+        # The verdict comes first: a low terminal cuts what is below.
+        parts: list[Any] = [Text(f"{self.place} at {self.window.end:%H:%M:%S} UTC", style="bold"), self._verdict()]
         for section in self.catalogue.sections:
             figures = self._figures(section.id)
             if not figures:
@@ -83,7 +84,6 @@ class StatusPage:
             for figure in figures:
                 grid.add_row(f"  {_short(figure.title)}", self._values(figure))
             parts += [Text(section.title, style="bold cyan"), grid]
-        parts.append(self._verdict())
         return Group(*parts)
 
     def as_line(self) -> Text:
