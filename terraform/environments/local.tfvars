@@ -30,7 +30,7 @@ stages = {
   apply_rules       = { batch_size = 10, batching_window_seconds = 0 }
   sequence_postings = { batch_size = 10, batching_window_seconds = 0 }
   post              = { batch_size = 10, batching_window_seconds = 0 }
-  record_outcome    = { delivery = "near_realtime", timeout_seconds = 30 }
+  record_outcome    = { batch_size = 10, batching_window_seconds = 0, timeout_seconds = 30 }
 }
 
 # An incomplete sequence shows while one watches.

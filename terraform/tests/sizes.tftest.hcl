@@ -35,7 +35,7 @@ run "sizes_come_from_the_file_that_capacity_reads" {
   }
 
   assert {
-    condition     = local.stages.record_outcome.delivery == "batch" && local.stages.record_outcome.batch_size == 1000 && local.stages.record_outcome.batching_window_seconds == 300
+    condition     = local.stages.record_outcome.batch_size == 100 && local.stages.record_outcome.batching_window_seconds == 20
     error_message = "What was not posted is recorded in large batches."
   }
 }
@@ -68,7 +68,7 @@ run "another_delivery_brings_its_own_batches" {
   variables {
     stages = {
       post           = { delivery = "batch" }
-      record_outcome = { delivery = "near_realtime" }
+      record_outcome = { delivery = "batch" }
       enrich         = { delivery = "realtime" }
     }
   }
@@ -79,7 +79,7 @@ run "another_delivery_brings_its_own_batches" {
   }
 
   assert {
-    condition     = local.stages.record_outcome.batch_size == 10 && local.stages.record_outcome.batching_window_seconds == 0 && local.stages.enrich.batch_size == 1
+    condition     = local.stages.record_outcome.batch_size == 1000 && local.stages.record_outcome.batching_window_seconds == 300 && local.stages.enrich.batch_size == 1
     error_message = "The batches are those of the delivery."
   }
 }

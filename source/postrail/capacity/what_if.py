@@ -75,9 +75,9 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant("archive everything", "was the default", lambda _, base: replace(base, archive_leaves_out=frozenset())),
     Variant(
-        "record_outcome near real time",
+        "record_outcome in tens, at once",
         "was the default",
-        lambda _, base: base.with_stage("record_outcome", delivery="near_realtime", batch_size=10, window_s=0.0),
+        lambda _, base: base.with_stage("record_outcome", batch_size=10, window_s=0.0),
     ),
     Variant("windows of five seconds", "no: half a minute a payment", _patient),
     Variant(
