@@ -309,8 +309,8 @@ variable "ledger" {
   }
 
   validation {
-    condition     = var.ledger.rotation_days >= 1 && var.ledger.rotation_days <= 1000 && floor(var.ledger.rotation_days) == var.ledger.rotation_days
-    error_message = "Secrets Manager rotates after 1 to 1000 whole days."
+    condition     = var.ledger.rotation_days >= 1 && var.ledger.rotation_days <= 90 && floor(var.ledger.rotation_days) == var.ledger.rotation_days
+    error_message = "Rotate within 1 to 90 whole days."
   }
 }
 

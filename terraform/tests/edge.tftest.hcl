@@ -49,8 +49,8 @@ run "a_firewall_looks_at_each_request" {
   }
 
   assert {
-    condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet", "BodyTooLarge", "TooManyRequests"])
-    error_message = "Bad addresses, common attacks, known bad inputs, too much of it, too large."
+    condition     = toset([for rule in aws_wafv2_web_acl.this.rule : rule.name]) == toset(["AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesAnonymousIpList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet", "BodyTooLarge", "TooManyRequests"])
+    error_message = "Bad and hidden addresses, common attacks, known bad inputs, too much of it, too large."
   }
 
   assert {

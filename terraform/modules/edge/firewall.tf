@@ -1,15 +1,5 @@
 # Looks at each request before it leaves the edge. Rules of AWS are renewed by AWS.
 
-locals {
-  # Lowest first. An address that is known to be bad costs nothing more to refuse.
-  managed_groups = {
-    AWSManagedRulesAmazonIpReputationList = { priority = 10, counted = [] }
-    # Takes bodies of 8 KB at most; the APIs take more, and the rule below says how much.
-    AWSManagedRulesCommonRuleSet         = { priority = 40, counted = ["SizeRestrictions_BODY"] }
-    AWSManagedRulesKnownBadInputsRuleSet = { priority = 50, counted = [] }
-  }
-}
-
 resource "aws_wafv2_web_acl" "this" {
   name        = local.name
   description = "Before the APIs of ${var.platform.name_prefix}."
@@ -19,40 +9,57 @@ resource "aws_wafv2_web_acl" "this" {
     allow {}
   }
 
-  dynamic "rule" {
-    for_each = local.managed_groups
+  # Lowest priority first: to refuse an address that is known to be bad costs nothing more.
+  rule {
+    name     = "AWSManagedRulesAmazonIpReputationList"
+    priority = 10
 
-    content {
-      name     = rule.key
-      priority = rule.value.priority
+    override_action {
+      none {}
+    }
 
-      override_action {
-        none {}
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesAmazonIpReputationList"
       }
+    }
 
-      statement {
-        managed_rule_group_statement {
-          vendor_name = "AWS"
-          name        = rule.key
+    visibility_config {
+      metric_name                = "AWSManagedRulesAmazonIpReputationList"
+      cloudwatch_metrics_enabled = true
+      sampled_requests_enabled   = false # samples show tokens
+    }
+  }
 
-          dynamic "rule_action_override" {
-            for_each = rule.value.counted
+  rule {
+    name     = "AWSManagedRulesAnonymousIpList"
+    priority = 15
 
-            content {
-              name = rule_action_override.value
-              action_to_use {
-                count {}
-              }
-            }
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesAnonymousIpList"
+
+        # Who calls an API of a bank is a server, and those are with hosting providers.
+        rule_action_override {
+          name = "HostingProviderIPList"
+
+          action_to_use {
+            count {}
           }
         }
       }
+    }
 
-      visibility_config {
-        metric_name                = rule.key
-        cloudwatch_metrics_enabled = true
-        sampled_requests_enabled   = false # samples show tokens
-      }
+    visibility_config {
+      metric_name                = "AWSManagedRulesAnonymousIpList"
+      cloudwatch_metrics_enabled = true
+      sampled_requests_enabled   = false
     }
   }
 
@@ -118,6 +125,59 @@ resource "aws_wafv2_web_acl" "this" {
       metric_name                = "BodyTooLarge"
       cloudwatch_metrics_enabled = true
       sampled_requests_enabled   = false
+    }
+  }
+
+  rule {
+    name     = "AWSManagedRulesCommonRuleSet"
+    priority = 40
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesCommonRuleSet"
+
+        # It takes bodies of 8 KB at most. The APIs take more; the rule BodyTooLarge says how much.
+        rule_action_override {
+          name = "SizeRestrictions_BODY"
+
+          action_to_use {
+            count {}
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      metric_name                = "AWSManagedRulesCommonRuleSet"
+      cloudwatch_metrics_enabled = true
+      sampled_requests_enabled   = false # samples show tokens
+    }
+  }
+
+  rule {
+    name     = "AWSManagedRulesKnownBadInputsRuleSet"
+    priority = 50
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesKnownBadInputsRuleSet"
+      }
+    }
+
+    visibility_config {
+      metric_name                = "AWSManagedRulesKnownBadInputsRuleSet"
+      cloudwatch_metrics_enabled = true
+      sampled_requests_enabled   = false # samples show tokens
     }
   }
 
