@@ -29,21 +29,25 @@ def by_status(document: dict[str, Any], status: str) -> dict[str, dict[str, str]
 
 
 def traces(cloud: Cloud) -> dict[str, Any]:
-    """Whatever a validation might leave lying about."""
+    """Whatever a validation might leave lying about; parked events are under lock, and stay on purpose."""
     dynamodb, prefix = cloud.client("dynamodb"), cloud.outputs["name_prefix"]
     bus, topic = cloud.outputs["bus_name"], cloud.outputs["topics"]["alerts"]
     tables = {
         name: dynamodb.scan(TableName=table["name"], Select="COUNT")["Count"]
         for name, table in cloud.outputs["tables"].items()
     }
-    versions = cloud.client("s3").list_object_versions(Bucket=cloud.outputs["parked_bucket"])
     return tables | {
-        "parked": sorted(each["Key"] for each in versions.get("Versions", [])),
         "queues": sorted(cloud.client("sqs").list_queues(QueueNamePrefix=prefix)["QueueUrls"]),
         "rules": sorted(each["Name"] for each in cloud.client("events").list_rules(EventBusName=bus)["Rules"]),
         "subscriptions": len(cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]),
         "balance": cloud.postrail_json("ledger", "balances", "customer:selftest:gbp")["balances"][0]["total_minor"],
     }
+
+
+def parked(cloud: Cloud) -> int:
+    """How many versions of parked events there are."""
+    versions = cloud.client("s3").list_object_versions(Bucket=cloud.outputs["parked_bucket"])
+    return len(versions.get("Versions", []))
 
 
 @pytest.fixture
@@ -54,8 +58,8 @@ def mend() -> Iterator[Callable[..., object]]:
 
 
 def test_the_deployed_graph_is_valid_and_is_left_as_it_was(cloud: Cloud) -> None:
-    """Every check passes or says which flag of the outputs forbids it; of the marked payments only the audit stays."""
-    before = traces(cloud)
+    """Every check passes or names the output that forbids it; of the marked payments only evidence stays."""
+    before, parked_before = traces(cloud), parked(cloud)
     code, document = validate(cloud)
     assert code == 0, by_status(document, "failed")
     assert document["valid"]
@@ -66,6 +70,8 @@ def test_the_deployed_graph_is_valid_and_is_left_as_it_was(cloud: Cloud) -> None
     assert {each["status"] for each in paid} == {"ok"}
     assert by_status(document, "ok")["cleanup postings"]["note"].startswith("2 taken back")
     assert traces(cloud) == before
+    assert by_status(document, "ok")["cleanup parked events"]["note"].startswith("1 under lock")
+    assert parked(cloud) == parked_before + 1
 
 
 def test_what_somebody_broke_is_named(cloud: Cloud, mend: Callable[..., object]) -> None:
