@@ -22,6 +22,7 @@ module "card_vault" {
 
   platform            = local.place
   cards_key_arn       = module.security.key_arns.cards
+  role_arns           = local.vault_role_arns
   deletion_protection = var.deletion_protection
 }
 

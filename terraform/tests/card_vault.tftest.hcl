@@ -5,7 +5,23 @@ mock_provider "aws" {
 variables {
   platform            = { name_prefix = "postrail-test", region = "eu-west-2", emulator = false }
   cards_key_arn       = "arn:aws:kms:eu-west-2:111122223333:key/cards"
+  role_arns           = ["arn:aws:iam::111122223333:role/postrail-test-switch-northgate"]
   deletion_protection = true
+}
+
+run "items_are_denied_to_everybody_but_the_vaults_roles" {
+  module {
+    source = "./modules/card_vault"
+  }
+
+  assert {
+    condition = (
+      one([for statement in jsondecode(aws_dynamodb_resource_policy.items[0].policy).Statement : statement.Effect]) == "Deny"
+      && one(jsondecode(aws_dynamodb_resource_policy.items[0].policy).Statement).Condition.ArnNotEquals["aws:PrincipalArn"] == ["arn:aws:iam::111122223333:role/postrail-test-switch-northgate"]
+      && length(setsubtract(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQLSelect"], one(jsondecode(aws_dynamodb_resource_policy.items[0].policy).Statement).Action)) == 0
+    )
+    error_message = "By every way to read."
+  }
 }
 
 run "card_numbers_are_encrypted_restorable_and_cannot_be_dropped" {

@@ -70,3 +70,39 @@ module "table" {
   key_arn             = var.cards_key_arn
   deletion_protection = var.deletion_protection
 }
+
+# A right in IAM alone does not open the table: whoever is none of the vault's roles is denied its items, administrators included.
+resource "aws_dynamodb_resource_policy" "items" {
+  count = var.platform.emulator ? 0 : 1 # the switch is a process of whoever started it there, without a role
+
+  resource_arn = module.table.arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "NobodyElseTouchesItems"
+      Effect    = "Deny"
+      Principal = { AWS = "*" }
+      Action = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PartiQLDelete",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLSelect",
+        "dynamodb:PartiQLUpdate",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:Scan",
+        "dynamodb:UpdateItem",
+      ]
+      Resource = module.table.arn
+      Condition = {
+        ArnNotEquals = { "aws:PrincipalArn" = var.role_arns }
+        Bool         = { "aws:PrincipalIsAWSService" = "false" }
+      }
+    }]
+  })
+}

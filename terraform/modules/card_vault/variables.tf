@@ -12,6 +12,11 @@ variable "cards_key_arn" {
   type        = string
 }
 
+variable "role_arns" {
+  description = "Roles that may touch the table's items, each within its own rights. They need not exist yet."
+  type        = list(string)
+}
+
 variable "deletion_protection" {
   description = "The table cannot be deleted."
   type        = bool
