@@ -85,7 +85,7 @@ bench: setup ## Measure the local graph: a burst of 1,000 payments after a warm-
 	@$(BIN)/python tests/load/measure_local_graph.py
 
 pictures: setup ## Draw the dashboards of the running graph into docs/dashboard.png
-	$(BIN)/python -m postrail.cli.picture docs/dashboard.png
+	$(BIN)/python -m postrail.cli.picture docs/dashboard.png --watch 60 --sections road,queues,switch,refusals,cost
 
 schemas: setup ## Write schemas/ anew from the contracts
 	$(BIN)/postrail schemas generate

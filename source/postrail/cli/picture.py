@@ -59,11 +59,12 @@ def picture(
 
 def _looks(figures: GraphFigures, minutes: int, watch: int, interval: int) -> Iterator[Readings]:
     """What is known at each moment of the watch; at least once."""
-    number = min(_LOOKS_MAX, watch // interval + 1)
-    for look in range(number):
-        if look:
-            time.sleep(interval)
+    end = time.monotonic() + watch
+    for _ in range(_LOOKS_MAX):
         yield figures.read(minutes)[1]
+        if time.monotonic() + interval > end:
+            return
+        time.sleep(interval)
 
 
 def _pages(graph: Graph, catalogue: Catalogue, readings: Readings) -> list[Section]:

@@ -47,7 +47,7 @@ _UNITS: Final = {
     "bytes": " B",
     "percent": " %",
     "acu": " ACU",
-    "usd": " USD",
+    "usd": "",  # titles say it
 }
 # From which value on a longer unit, how many of the unit it is, and how it is written.
 _LONGER: Final = {
@@ -55,7 +55,8 @@ _LONGER: Final = {
     "seconds": ((300, 60.0, " min"), (10_800, 3_600.0, " h")),
     "bytes": ((1e6, 1e6, " MB"), (1e9, 1e9, " GB")),
 }
-_LETTERS_PER_COLUMN: Final = 7.5
+_LETTERS_PER_COLUMN: Final = 8.5
+_LEGEND_ROWS_MAX: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +275,15 @@ def _fill_lines(axes: Axes, drawing: Drawing) -> None:
     most = _stack(axes, order) if drawing.stacked and len(order) > 1 else _lines(axes, order)
     _limit(axes, most, drawing)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda minute, _: f"{datetime.fromtimestamp(minute * 60, UTC):%H:%M}"))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=drawing.unit == "count"))
     write = _writer(drawing.unit, axes.get_ylim()[1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+    columns = _legend_columns(drawing, order)
+    handles, labels = axes.get_legend_handles_labels()
+    shown = columns * _LEGEND_ROWS_MAX
     axes.legend(
-        loc="upper left", bbox_to_anchor=(-0.01, -0.15), ncol=_legend_columns(drawing, order),
+        handles[:shown], labels[:shown], loc="upper left", bbox_to_anchor=(-0.01, -0.15), ncol=columns,
         fontsize=8.5, frameon=False, labelcolor=_INK,
         handlelength=1.1, columnspacing=1.3, handletextpad=0.5, borderaxespad=0.2,
     )  # fmt: skip

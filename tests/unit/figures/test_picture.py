@@ -101,7 +101,7 @@ def test_moments_become_a_history() -> None:
         pytest.param(60_000.0, "milliseconds", "60 s", id="seconds-of-milliseconds"),
         pytest.param(2_500.0, "milliseconds", "2.5 s", id="small-ones-with-a-digit"),
         pytest.param(600.0, "seconds", "10 min", id="minutes"),
-        pytest.param(0.00647, "usd", "0.0065 USD", id="small-money"),
+        pytest.param(0.00647, "usd", "0.0065", id="small-money"),
         pytest.param(3_000_000_000.0, "bytes", "3 GB", id="bytes"),
     ],
 )
