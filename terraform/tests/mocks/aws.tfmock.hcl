@@ -187,8 +187,15 @@ mock_resource "aws_db_proxy" {
   }
 }
 
+mock_resource "aws_db_proxy_default_target_group" {
+  defaults = {
+    name = "default"
+  }
+}
+
 mock_resource "aws_rds_cluster" {
   defaults = {
+    id                 = "postrail-test-ledger"
     arn                = "arn:aws:rds:eu-west-2:111122223333:cluster:postrail-test-ledger"
     endpoint           = "postrail-test-ledger.cluster-0123456789ab.eu-west-2.rds.amazonaws.com"
     master_user_secret = [{ kms_key_id = "arn:aws:kms:eu-west-2:111122223333:key/ledger", secret_arn = "arn:aws:secretsmanager:eu-west-2:111122223333:secret:rds!cluster-1-AbCdEf", secret_status = "active" }]
