@@ -12,15 +12,17 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix     = "postrail-test"
-  ledger          = { host = "ledger.test", username = "postrail" }
-  network         = { database_cidrs = ["10.128.0.0/24"] }
+  name_prefix  = "postrail-test"
+  token_issuer = "https://tokens.example.com"
+  token_keys   = "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"one\",\"use\":\"sig\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}"
+  switch       = { run = true }
+  alert_emails = ["operations@example.com"]
+
+  # For the runs with a database of the bank's own. The others leave it alone.
   ledger_password = "not-a-real-one"
-  token_issuer    = "https://tokens.example.com"
-  token_keys      = "{\"keys\":[]}"
-  switch          = { run = true }
 }
 
+# What a real account gets that says nothing else: a network, a database, a queue before every stage.
 run "near_realtime" {
   assert {
     condition     = keys(output.pipes) == ["intake", "rules"]
@@ -28,25 +30,16 @@ run "near_realtime" {
   }
 }
 
+# Everything the other way: stages without queues, in a network with a database of the bank's own.
 run "realtime" {
   variables {
-    stages = { for name in ["deduplicate", "standardise", "enrich", "apply_rules", "sequence_postings", "record_outcome"] : name => { delivery = "realtime" } }
+    stages  = { for name in ["deduplicate", "standardise", "enrich", "apply_rules", "sequence_postings", "record_outcome"] : name => { delivery = "realtime" } }
+    ledger  = { host = "ledger.test", username = "postrail" }
+    network = { database_cidrs = ["10.128.0.0/24"] }
   }
 
   assert {
     condition     = [for name, queue in output.queues : name if queue.url != null] == ["posting"]
     error_message = "Every stage but the posting engine can do without a queue."
-  }
-}
-
-run "emulator" {
-  variables {
-    target  = { emulator = true, pipes_run = false, tracing = false, dependencies_layer = false, tasks_run = false, alarms_run = false, jwt_authorizer = false, endpoints_run = false }
-    network = { create = false }
-  }
-
-  assert {
-    condition     = !output.pipes.intake.managed && !output.pipes.rules.managed
-    error_message = "What an emulator lacks is played beside it."
   }
 }

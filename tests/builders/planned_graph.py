@@ -18,7 +18,7 @@ from local_cloud import provider_source, terraform_binary
 from local_cloud.terraform import ROOT_MODULE
 
 REPO: Final = Path(__file__).resolve().parents[2]
-RUNS: Final = ("near_realtime", "realtime", "emulator")
+RUNS: Final = ("near_realtime", "realtime")
 _TEST_FILE: Final = "tests/graph.tftest.hcl"
 _PLACE: Final = terraform_binary.TOOLS / "graph"
 _SOURCES: Final = (
@@ -29,6 +29,8 @@ _SOURCES: Final = (
     "config/*.yaml",
 )
 _PATIENCE_S: Final = 600
+# Why Terraform did not make the graph, by its fingerprint: asked once for each process, not once for each test.
+_failed: Final[dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class PlannedGraph:
 @cache
 def planned_graph(run: str) -> PlannedGraph:
     """The resources of one of RUNS. Raises AssertionError, with Terraform's words, when Terraform does not make it."""
-    kept = _PLACE / f"{_fingerprint()}.json"
+    fingerprint = _fingerprint()
+    assert fingerprint not in _failed, _failed[fingerprint]
+    kept = _PLACE / f"{fingerprint}.json"
     _PLACE.mkdir(parents=True, exist_ok=True)
     with (_PLACE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -69,7 +73,11 @@ def planned_graph(run: str) -> PlannedGraph:
             for old in _PLACE.glob("*.json"):
                 old.unlink()
             partial = kept.with_suffix(".partial")
-            partial.write_text(json.dumps(_ask_terraform()), encoding="utf-8")
+            try:
+                partial.write_text(json.dumps(_ask_terraform()), encoding="utf-8")
+            except AssertionError as error:
+                _failed[fingerprint] = str(error)
+                raise
             partial.rename(kept)
     found = json.loads(kept.read_text(encoding="utf-8"))[run]
     return PlannedGraph(run, tuple(Resource(**resource) for resource in found))
