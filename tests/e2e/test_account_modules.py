@@ -172,7 +172,12 @@ def test_terraform_gives_the_proxys_password_no_value(account: Account) -> None:
     (application,) = [
         secret for secret in secrets.list_secrets()["SecretList"] if secret["Name"].endswith("ledger-application")
     ]
-    assert not application.get("SecretVersionsToStages")
+    # Secrets Manager has no version then; the emulator makes one without a value.
+    values = [
+        secrets.get_secret_value(SecretId=application["ARN"], VersionId=version).get("SecretString")
+        for version in application.get("SecretVersionsToStages", {})
+    ]
+    assert not any(values)
     state = json.loads(account.state.read_text())
     versions = [each for each in state["resources"] if each["type"] == "aws_secretsmanager_secret_version"]
     assert versions == []
