@@ -210,7 +210,7 @@ run "dashboards_are_laid_out" {
 
   assert {
     condition = (
-      jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[7].properties.metrics[0][0].expression == "SEARCH('{Postrail/postrail-test,service,reason} MetricName=\"RefusedFor\"', 'Sum', 60)"
+      jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[7].properties.metrics[0][0].expression == "SEARCH('{\"Postrail/postrail-test\",service,reason} MetricName=\"RefusedFor\"', 'Sum', 60)"
       && jsondecode(aws_cloudwatch_dashboard.this["road"].dashboard_body).widgets[7].properties.stacked
     )
     error_message = "What is split is searched for, reason by reason."

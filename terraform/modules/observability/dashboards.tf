@@ -47,7 +47,7 @@ locals {
   # What each series is in a widget: the metric and its options, or an expression, with its metrics behind it.
   widget_metrics = { for id, figure in local.figures : id => concat(flatten([for series in figure.series : [
     length(series.split) > 0 ? jsonencode([{
-      expression = "SEARCH('{${join(",", concat([series.uses.value.namespace], series.split))}} MetricName=\"${series.uses.value.metric}\"', '${series.uses.value.statistic}', ${series.period})"
+      expression = "SEARCH('{${join(",", concat(["\"${series.uses.value.namespace}\""], series.split))}} MetricName=\"${series.uses.value.metric}\"', '${series.uses.value.statistic}', ${series.period})"
       label      = "$${PROP('Dim.${series.split[length(series.split) - 1]}')}"
     }])
     : series.expression != null ? jsonencode([{ expression = series.expression, label = series.label, period = series.period }])
