@@ -28,13 +28,6 @@ LAMBDA_DOES_IT: Final = {
     "sqs:ReceiveMessage": _POLLING,
 }
 
-# Let through without a right in this graph, and why.
-FOR_OTHERS: Final[Mapping[str, str]] = {
-    "secretsmanager:DescribeSecret": "Rotation asks for it, where the ledger's database is made here.",
-    "secretsmanager:PutSecretValue": "Rotation asks for it, where the ledger's database is made here.",
-    "secretsmanager:UpdateSecretVersionStage": "Rotation asks for it, where the ledger's database is made here.",
-}
-
 # The API of each service that an endpoint is named after, as rights call it.
 ENDPOINT_OF: Final = {"ecr": ("ecr.api", "ecr.dkr"), "payment-cryptography": ("payment-cryptography.dataplane",)}
 
@@ -92,10 +85,7 @@ def test_what_code_in_the_network_may_do_has_a_way(
 def test_no_way_is_open_that_nobody_takes(real_account: PlannedGraph, through: Mapping[str, AbstractSet[str]]) -> None:
     """An endpoint costs by the hour in each zone, and what it lets through is what a stranger in there could do."""
     wanted = set(needed(real_account))
-    assert {service: sorted(actions - wanted - FOR_OTHERS.keys()) for service, actions in through.items()} == {
-        service: [] for service in through
-    }
-    assert {service for service, actions in through.items() if not actions & wanted} == set()
+    assert {service: sorted(actions - wanted) for service, actions in through.items() if actions - wanted} == {}
 
 
 def test_the_price_of_the_endpoints_is_reckoned_with_as_many(real_account: PlannedGraph) -> None:
