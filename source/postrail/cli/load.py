@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -115,7 +115,7 @@ def load(  # noqa: PLR0913, PLR0917 - each argument is an option of the command
             accounts_seed=accounts_seed,
             run_id=run_id,
         )
-        record = _play(graph, via, run_id, payments, schedule)
+        record = _play(graph, via, run_id, authorized_when_due(payments, schedule.due), schedule)
     results = summarise(record)
     written = _write(report, asked, results) if report else []
     if as_json:
@@ -134,6 +134,22 @@ def _graph_of(target: Target) -> Graph:
     if target is Target.AWS and graph.cloud is not None:
         raise CommandError("Only a local cloud is known here: set POSTRAIL_OUTPUTS to the outputs of the account.")
     return graph
+
+
+def authorized_when_due(payments: Sequence[Payment], due: Sequence[float]) -> list[Payment]:
+    """The payments with the times at which they are due as those of their authorization.
+
+    They are all made before the first one leaves: the graph's own figures would count the wait for their turn.
+    """
+    now = datetime.now(UTC)
+    stamped = []
+    for payment, seconds in zip(payments, due, strict=True):
+        body = payment.body
+        if isinstance(body, dict) and "authorized_at" in body:
+            at = (now + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+            body = body | {"authorized_at": at}
+        stamped.append(Payment(payment.payment_id, body))
+    return stamped
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from postrail.cli.follow import End, Outcome
 from postrail.cli.observer import Alert, Observed
 from postrail.cli.probes import make_probes
 from postrail.cli.selftest import Watch
-from postrail.sampling.selftest import FROZEN_ACCOUNT_ID, selftest_cards, unknown_token
 from postrail.contracts.payment import Authorization
 from postrail.domain.card import is_card_token
 from postrail.sampling.accounts import SAMPLE_RANGE
+from postrail.sampling.selftest import FROZEN_ACCOUNT_ID, selftest_cards, unknown_token
 from postrail.stages.deduplicate import fingerprint_of, payment_key_of
 
 RUN = "selftest_0123456789abcdef0123456789abcdef"
