@@ -74,7 +74,7 @@ test: setup ## Run all tests: unit, contract, integration, end to end
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --ignore tests/e2e
 	$(BIN)/pytest tests/e2e
 
-unit: setup ## Run the tests that need neither Terraform nor the emulator
+unit: setup ## Run the tests that need no server and no emulator
 	$(BIN)/pytest tests/unit tests/contract
 
 e2e: setup ## Run the end-to-end tests alone

@@ -1,8 +1,11 @@
 """What proves the Terraform code: formatting, validation, its own tests, a second plan, a destroy."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from local_cloud import provider_source, terraform_binary
@@ -13,6 +16,9 @@ from local_cloud.terraform import ROOT_MODULE, Deployer
 
 _CHECK_DIR: Final = terraform_binary.TOOLS / "check"
 _WORDS_MAX: Final = 4000
+_PASSED: Final = re.compile(r"(\d+) passed")
+_PROCESSES: Final = max(1, min(4, os.cpu_count() or 1))
+"""Each takes some 400 MB: the provider is a large program."""
 
 
 def check_code(reporter: Reporter) -> None:
@@ -27,8 +33,6 @@ def check_code(reporter: Reporter) -> None:
         ("Terraform fmt", ("fmt", "-check", "-recursive", "-diff")),
         ("Terraform init", ("init", "-backend=false", "-input=false", "-no-color")),
         ("Terraform validate", ("validate", "-no-color")),
-        ("Terraform test", ("test", "-no-color")),
-        *_environment_tests(),
     )
     for title, arguments in steps:
         with reporter.step(title) as step:
@@ -39,14 +43,51 @@ def check_code(reporter: Reporter) -> None:
                 raise LocalCloudError(f"{title.lower()} failed:\n{words}")
             lines = answer.stdout.strip().splitlines()
             step.result = lines[-1].strip() if lines else ""
+    with reporter.step("Terraform test") as step:
+        step.update("running")
+        step.result = _run_tests(terraform, environment)
 
 
-def _environment_tests() -> Iterator[tuple[str, Sequence[str]]]:
-    """One run for each environment with tests of its own: its settings are accepted, and are what they promise."""
+def _run_tests(terraform: terraform_binary.Terraform, environment: Mapping[str, str]) -> str:
+    """All files of tests, shared out to as many processes as there are processors; returns how many runs passed.
+
+    Terraform runs one file after the other, and a run keeps one processor busy. Raises LocalCloudError with the words
+    of those that failed.
+    """
+    shares = [*_shares(sorted((ROOT_MODULE / "tests").glob("*.tftest.hcl")), _PROCESSES), *_environment_tests()]
+    with ThreadPoolExecutor(_PROCESSES) as pool:
+        command = [str(terraform.path), f"-chdir={ROOT_MODULE}", "test", "-no-color"]
+        answers = list(pool.map(lambda share: _run([*command, *share], environment), shares))
+    failed = [answer for answer in answers if answer.returncode != 0]
+    if failed:
+        words = "\n".join(f"{answer.stdout.strip()}\n{answer.stderr.strip()}"[-_WORDS_MAX:] for answer in failed)
+        raise LocalCloudError(f"terraform test failed:\n{words}")
+    passed = sum(int(found[1]) for answer in answers if (found := _PASSED.search(answer.stdout)))
+    return f"{passed} runs passed"
+
+
+def _shares(files: Sequence[Path], number: int) -> list[list[str]]:
+    """The files in `number` shares of about the same weight, as arguments; the heaviest files are given out first."""
+    weights = {path: _weight(path.read_text(encoding="utf-8")) for path in files}
+    shares: list[list[Path]] = [[] for _ in range(number)]
+    for path in sorted(files, key=lambda path: -weights[path]):
+        min(shares, key=lambda share: sum(weights[each] for each in share)).append(path)
+    return [[f"-filter=tests/{path.name}" for path in share] for share in shares if share]
+
+
+def _weight(text: str) -> int:
+    """Runs, those of the whole graph counted four times: they plan every module."""
+    runs = len(re.findall(r"^run ", text, re.MULTILINE))
+    of_one_module = len(re.findall(r"^ *module \{", text, re.MULTILINE))
+    return runs + 3 * max(0, runs - of_one_module)
+
+
+def _environment_tests() -> Iterator[list[str]]:
+    """One call for each environment with tests of its own: its settings are accepted, and are what they promise."""
     for path in sorted((ROOT_MODULE / "environments").glob("*.tftest.hcl")):
         name = path.name.partition(".")[0]
-        arguments = ("-test-directory=environments", f"-filter=environments/{path.name}")
-        yield f"Settings of {name}", ("test", "-no-color", *arguments, f"-var-file=environments/{name}.tfvars")
+        chosen = ["-test-directory=environments", f"-filter=environments/{path.name}"]
+        yield [*chosen, f"-var-file=environments/{name}.tfvars"]
 
 
 def format_code() -> None:

@@ -21,7 +21,7 @@ from local_cloud.layout import StateDir
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-FIXTURE: Final = Path(__file__).resolve().parents[2] / "terraform" / "tests" / "fixtures" / "account_modules"
+FIXTURE: Final = Path(__file__).resolve().parents[3] / "terraform" / "tests" / "fixtures" / "account_modules"
 # What the emulator takes and forgets: policies of endpoints, rules by prefix list, roles of flow logs; exports of a
 # database's logs, and the key of its measurements.
 TARGET: Final = {"endpoints_run": False, "database_telemetry": False}
