@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 
 from postrail.adapters.aws.authorizations_table import AuthorizationsTable
 from postrail.adapters.postgres.patches import Patch, PatchBook
@@ -115,6 +116,8 @@ def run_reconciliation(  # noqa: PLR0913, PLR0917 - each argument is an option o
         outcome = reconciliation.compare(run_id, span, sides, now=now)
     found = reconciliation.breaks(run_id=run_id, limit=_LISTED_MAX) if outcome.total else []
     found = [each for each in found if each.status != Status.ACCEPTED]
+    if graph is not None:
+        tell_metric(graph, len(found))
     patches: list[Patch] = []
     if apply:
         patcher = Patcher(ledger or _dsn(graph), graph)
@@ -246,6 +249,26 @@ def _span(start: str, end: str, now: datetime, grace: timedelta, days: int, tole
     else:
         opens, closes = now - timedelta(days=1), now
     return Span(opens, closes, grace=grace, settlement_days=days, tolerance_minor=tolerance)
+
+
+def tell_metric(graph: Graph, breaks: int) -> None:
+    """Tell CloudWatch how many breaks there are, also none: the alarm `reconciliation-breaks` watches it.
+
+    A metric that cannot be sent is a remark and no failure: the breaks are kept in the ledger's database.
+    """
+    namespace = graph.outputs.observability.get("namespace")
+    if not namespace:
+        return
+    data = {
+        "MetricName": "ReconciliationBreaks",
+        "Dimensions": [{"Name": "service", "Value": "reconcile"}],
+        "Value": breaks,
+        "Unit": "Count",
+    }
+    try:
+        graph.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
+    except (BotoCoreError, ClientError) as error:
+        console.err().print(f"CloudWatch was not told of {breaks} breaks: {error}", soft_wrap=True)
 
 
 def _dsn(graph: Graph | None) -> str:
