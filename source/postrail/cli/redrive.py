@@ -210,7 +210,7 @@ class Redriver:
             if bus.publish_raw(details):
                 raise CannotRedrive("the bus did not take all of it: try again.")
 
-        return f"duplicate check, {len(records)} records", send
+        return "duplicate check" + (f", {len(records)} records" if len(records) > 1 else ""), send
 
     def _records_of(self, letter: Letter) -> list[Mapping[str, Any]]:
         """The records that a pipe's letter is about: from the stream, else from the table by their keys."""
