@@ -15,6 +15,8 @@ LETTERS_PER_LOOK_MAX = 2_000
 """Bound on what one look reads from one queue."""
 RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
 """Reason of a letter without one: the queue gave the message up after its last delivery."""
+STREAM_RECORDS_MAX = 1_000
+"""GetRecords gives no more at once."""
 _DEPTH_MAX = 6
 _ERROR_CHARS_MAX = 300
 
@@ -144,6 +146,14 @@ def stream_record_ids(body: str, streams: Any) -> list[Ids]:
 
 def _read_range(streams: Any, batch: Mapping[str, Any]) -> list[Ids]:
     ids: list[Ids] = []
+    for record in read_stream_range(streams, batch):
+        image = record["dynamodb"].get("NewImage", {})
+        ids.append((_text(image.get("payment_id")), _text(image.get("correlation_id"))))
+    return ids
+
+
+def read_stream_range(streams: Any, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records of the range that a pipe's dead letter names; [] when the stream has moved on."""
     try:
         iterator = streams.get_shard_iterator(
             StreamArn=batch["streamArn"],
@@ -151,14 +161,11 @@ def _read_range(streams: Any, batch: Mapping[str, Any]) -> list[Ids]:
             ShardIteratorType="AT_SEQUENCE_NUMBER",
             SequenceNumber=batch["startSequenceNumber"],
         )["ShardIterator"]
-        records = streams.get_records(ShardIterator=iterator, Limit=int(batch["batchSize"]))["Records"]
+        size = min(int(batch["batchSize"]), STREAM_RECORDS_MAX)
+        records: list[dict[str, Any]] = streams.get_records(ShardIterator=iterator, Limit=size)["Records"]
     except (ClientError, KeyError, ValueError):
-        # The stream has moved on: the letter stays without a name.
         return []
-    for record in records:
-        image = record["dynamodb"].get("NewImage", {})
-        ids.append((_text(image.get("payment_id")), _text(image.get("correlation_id"))))
-    return ids
+    return records
 
 
 def read_letter(queue: str, message: Mapping[str, Any]) -> Letter:

@@ -19,14 +19,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from postrail.adapters.aws.bus import EventBridgeBus
-from postrail.cli.dead_letters import DeadLetterReader, Letter, lambda_destination
+from postrail.cli.dead_letters import (
+    STREAM_RECORDS_MAX,
+    DeadLetterReader,
+    Letter,
+    lambda_destination,
+    read_stream_range,
+)
 from postrail.cli.graph import Graph
 from postrail.contracts.events import PaymentAccepted
 from postrail.contracts.payment import Authorization
 from postrail.domain.errors import PostrailError
 from postrail.stages.deduplicate import payment_key_of
 
-_RECORDS_MAX: Final = 1_000
 _INPUT_BYTES_MAX: Final = 256 * 1024
 UNDELIVERED: Final = "rules-undelivered"
 INTAKE_PIPE: Final = "intake-pipe-dlq"
@@ -228,18 +233,7 @@ class Redriver:
         return records
 
     def _from_stream(self, batch: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        streams = self._graph.client("dynamodbstreams")
-        try:
-            iterator = streams.get_shard_iterator(
-                StreamArn=batch["streamArn"],
-                ShardId=batch["shardId"],
-                ShardIteratorType="AT_SEQUENCE_NUMBER",
-                SequenceNumber=batch["startSequenceNumber"],
-            )["ShardIterator"]
-            size = min(int(batch["batchSize"]), _RECORDS_MAX)
-            records = streams.get_records(ShardIterator=iterator, Limit=size)["Records"]
-        except (ClientError, KeyError, ValueError):
-            return []
+        records = read_stream_range(self._graph.client("dynamodbstreams"), batch)
         return [
             {"eventID": record["eventID"], "eventName": "INSERT", "dynamodb": {"NewImage": image}}
             for record in records
@@ -249,7 +243,7 @@ class Redriver:
     def _from_table(self, keys: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         dynamodb = self._graph.client("dynamodb")
         records: list[Mapping[str, Any]] = []
-        for key in keys[:_RECORDS_MAX]:
+        for key in keys[:STREAM_RECORDS_MAX]:
             row = dynamodb.get_item(TableName=self._graph.table("authorizations"), Key=key).get("Item")
             if row is not None and _goes_on(row):
                 image = {"eventID": self._owner(row), "eventName": "INSERT", "dynamodb": {"NewImage": row}}
